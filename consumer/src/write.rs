@@ -1,0 +1,157 @@
+//! From rows in memory to sorted data files, one for each day.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{
+    SortColumn, SortOptions, concat_batches, filter_record_batch, lexsort_to_indices, take,
+};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use iceberg::spec::{DataFile, Literal, Struct, Transform};
+use iceberg::table::Table;
+use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::ConsumerError;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Writes the rows of a batch as data files that no snapshot names yet.
+///
+/// The files lie in the folder of their day, sorted by the table's sort order, and are named
+/// after the batch. All `batches` have the table's columns.
+pub async fn write_files(
+    table: &Table,
+    batches: &[RecordBatch],
+    batch_id: &str,
+) -> Result<Vec<DataFile>, ConsumerError> {
+    let Some(first) = batches.first() else {
+        return Ok(Vec::new());
+    };
+    let rows = concat_batches(&first.schema(), batches)
+        .map_err(ConsumerError::arrow("cannot join the batches of a commit"))?;
+    let mut files = Vec::new();
+    for (day, rows) in by_day(table, rows)? {
+        let rows = sort(table, &rows)
+            .map_err(ConsumerError::arrow("cannot sort the rows of a commit"))?;
+        files.push(write_file(table, rows, day, batch_id).await?);
+    }
+    Ok(files)
+}
+
+/// Days since the epoch, with the rows of each.
+fn by_day(table: &Table, rows: RecordBatch) -> Result<Vec<(i32, RecordBatch)>, ConsumerError> {
+    let days = days(table, &rows)?;
+    let mut distinct = days.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if let [day] = distinct.as_slice() {
+        return Ok(vec![(*day, rows)]);
+    }
+    distinct
+        .into_iter()
+        .map(|day| {
+            let mask: BooleanArray = days.iter().map(|other| Some(*other == day)).collect();
+            let rows = filter_record_batch(&rows, &mask)
+                .map_err(ConsumerError::arrow("cannot split the rows of a commit by day"))?;
+            Ok((day, rows))
+        })
+        .collect()
+}
+
+/// The day of each row, by the column that the table is partitioned by.
+fn days(table: &Table, rows: &RecordBatch) -> Result<Vec<i32>, ConsumerError> {
+    let unsupported = || {
+        ConsumerError::Lake(lake::LakeError::Table {
+            table: table.identifier().to_string(),
+            reason: "it is not partitioned by the day of one required timestamptz column"
+                .to_owned(),
+        })
+    };
+    let spec = table.metadata().default_partition_spec();
+    let [field] = spec.fields() else {
+        return Err(unsupported());
+    };
+    let schema = table.metadata().current_schema();
+    let column = schema
+        .name_by_field_id(field.source_id)
+        .and_then(|name| rows.column_by_name(name))
+        .filter(|column| {
+            field.transform == Transform::Day
+                && column.null_count() == 0
+                && matches!(column.data_type(), DataType::Timestamp(TimeUnit::Microsecond, _))
+        })
+        .ok_or_else(unsupported)?;
+    let times = column.as_primitive::<TimestampMicrosecondType>();
+    let day = |time: &i64| i32::try_from(time.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX);
+    Ok(times.values().iter().map(day).collect())
+}
+
+fn sort(table: &Table, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = table.metadata().current_schema();
+    let columns: Vec<SortColumn> = table
+        .metadata()
+        .default_sort_order()
+        .fields
+        .iter()
+        .filter_map(|field| {
+            let name = schema.name_by_field_id(field.source_id)?;
+            Some(SortColumn {
+                values: Arc::clone(rows.column_by_name(name)?),
+                options: Some(SortOptions::default()),
+            })
+        })
+        .collect();
+    if columns.is_empty() {
+        return Ok(rows.clone());
+    }
+    let order = lexsort_to_indices(&columns, None)?;
+    let sorted = rows
+        .columns()
+        .iter()
+        .map(|column| take(column, &order, None))
+        .collect::<Result<Vec<ArrayRef>, _>>()?;
+    RecordBatch::try_new(rows.schema(), sorted)
+}
+
+async fn write_file(
+    table: &Table,
+    rows: RecordBatch,
+    day: i32,
+    batch_id: &str,
+) -> Result<DataFile, ConsumerError> {
+    let metadata = table.metadata();
+    let spec = metadata.default_partition_spec();
+    let partition = Struct::from_iter([Some(Literal::date(day))]);
+    let path = format!(
+        "{}/data/{}/{batch_id}.parquet",
+        metadata.location(),
+        spec.partition_to_path(&partition, Arc::clone(metadata.current_schema())),
+    );
+    let action = format!("cannot write {path}");
+    let write = async {
+        let output = table.file_io().new_output(&path)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .build();
+        let mut writer =
+            ParquetWriterBuilder::new(properties, Arc::clone(metadata.current_schema()))
+                .build(output)
+                .await?;
+        writer.write(&rows).await?;
+        let mut files = writer.close().await?;
+        let mut file = files.pop().ok_or_else(|| {
+            iceberg::Error::new(iceberg::ErrorKind::Unexpected, "the writer made no file")
+        })?;
+        file.partition_spec_id(spec.spec_id())
+            .partition(partition)
+            .sort_order_id(i32::try_from(metadata.default_sort_order().order_id).unwrap_or(0))
+            .build()
+            .map_err(|error| {
+                iceberg::Error::new(iceberg::ErrorKind::Unexpected, error.to_string())
+            })
+    };
+    write.await.map_err(ConsumerError::iceberg(action))
+}
