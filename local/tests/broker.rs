@@ -95,6 +95,14 @@ fn only_committed_transactions_are_seen() {
     producer.commit_transaction(PATIENCE).unwrap();
     let expected: Vec<String> = named("open").collect();
     assert_eq!(read(&consumer, 100), expected, "a waiting fetch is woken");
+
+    send(&producer, 1, named("aborted again"));
+    producer.flush(PATIENCE).unwrap();
+    producer.abort_transaction(PATIENCE).unwrap();
+    send(&producer, 1, named("last"));
+    producer.commit_transaction(PATIENCE).unwrap();
+    let expected: Vec<String> = named("last").collect();
+    assert_eq!(read(&consumer, 100), expected);
 }
 
 #[test]

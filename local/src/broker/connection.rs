@@ -14,7 +14,8 @@ use noida::kafka::codec::{read_frame, write_frame};
 use noida::kafka::connection::handle_connection;
 use noida::kafka::engine::Engine;
 
-use super::fetch::{self, Changes};
+use super::changes::Changes;
+use super::fetch;
 
 /// Serves `client` until it goes or the broker closes the stream.
 pub(super) fn serve(client: &TcpStream, engine: &Engine, changes: &Changes) -> io::Result<()> {

@@ -1,14 +1,16 @@
 //! The embedded Kafka broker: one node, in memory, for as long as the process lives.
 //!
-//! The engine is noida-db's. Two of its habits would reach the user, so they are kept
-//! away from them here: its fetch answers at once and with the whole log, whatever the
-//! client asked for ([`fetch`] waits and cuts as Kafka does), and it never lets go of a
-//! record by itself (the caller deletes what the lake has committed, by
+//! The engine is noida-db's. Some of its habits would reach the user, so they are kept
+//! away from them here: its fetch answers at once, with the whole log, and with every
+//! abort there ever was (`fetch` waits, cuts and tells as Kafka does), and it never lets
+//! go of a record by itself (the caller deletes what the lake has committed, by
 //! [`Broker::delete_before`]).
 //!
 //! Every broker has a cluster id of its own, so that positions stored for one that has
 //! ended are never mistaken for positions in this one.
 
+mod batches;
+mod changes;
 mod connection;
 mod fetch;
 
@@ -27,7 +29,7 @@ use kafka_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest, TopicNa
 use kafka_protocol::protocol::StrBytes;
 use noida::kafka::engine::{Engine, PartitionSnapshot, Snapshot, TopicSnapshot};
 
-use fetch::Changes;
+use changes::Changes;
 
 const HOST: &str = "127.0.0.1";
 const BROKER_ID: i32 = 1;
