@@ -52,7 +52,11 @@ impl Batch {
 
     /// Memory of the rows and rejects, in bytes.
     pub fn size(&self) -> usize {
-        let rows: usize = self.rows.iter().map(RecordBatch::get_array_memory_size).sum();
+        let rows: usize = self
+            .rows
+            .iter()
+            .map(RecordBatch::get_array_memory_size)
+            .sum();
         let rejects: usize = self.rejects.iter().map(|reject| reject.payload.len()).sum();
         rows + rejects
     }

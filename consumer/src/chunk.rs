@@ -76,7 +76,11 @@ mod tests {
             .collect();
         assert_eq!(
             read,
-            [(0, 5, b"ab".to_vec()), (1, 9, vec![]), (0, 6, b"c".to_vec())]
+            [
+                (0, 5, b"ab".to_vec()),
+                (1, 9, vec![]),
+                (0, 6, b"c".to_vec())
+            ]
         );
     }
 }

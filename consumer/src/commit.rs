@@ -79,7 +79,11 @@ impl Commit<'_> {
         if self.is_in(&now) {
             return Ok(Outcome::Committed(Box::new(now)));
         }
-        let stale = guard.stale.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stale = guard
+            .stale
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match (stale, attempt) {
             (Some(stale), _) => Ok(Outcome::Stale(stale)),
             (None, Err(error)) => Err(error),

@@ -5,15 +5,15 @@ use std::time::Duration;
 use lake::LakeConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::cli::ServiceConfig;
 use service::config::{
-    ByteSize, ConfigError, HttpConfig, HumanDuration, KafkaConfig, Loader, LogConfig,
-    RegistryConfig,
+    ByteSize, HttpConfig, HumanDuration, KafkaConfig, LogConfig, RegistryConfig,
 };
 
 use crate::ConsumerError;
 
-/// Defaults of the `[consumer]` section.
-pub const DEFAULTS: &str = include_str!("../default.toml");
+/// Defaults of the sections that are not every service's.
+pub const DEFAULTS: &[&str] = &[lake::config::DEFAULTS, include_str!("../default.toml")];
 
 /// Everything the consumer takes from the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,15 +32,13 @@ pub struct Config {
     pub consumer: ConsumerConfig,
 }
 
-impl Config {
-    /// Adds the defaults this configuration is made of to a loader.
-    pub fn defaults(loader: Loader) -> Loader {
-        loader.defaults(lake::config::DEFAULTS).defaults(DEFAULTS)
+impl ServiceConfig for Config {
+    fn http(&self) -> &HttpConfig {
+        &self.http
     }
 
-    /// Loads and checks the configuration.
-    pub fn load(loader: Loader) -> Result<Config, ConfigError> {
-        Self::defaults(loader).load()
+    fn log(&self) -> &LogConfig {
+        &self.log
     }
 }
 

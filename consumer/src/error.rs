@@ -115,9 +115,9 @@ impl Faulty for ConsumerError {
             ConsumerError::Lake(error) => error.fault(),
             ConsumerError::Iceberg { .. } | ConsumerError::Registry { .. } => Fault::Dependency,
             ConsumerError::Position { .. } => Fault::Input,
-            ConsumerError::Arrow { .. }
-            | ConsumerError::Thread(_)
-            | ConsumerError::Injected(_) => Fault::Internal,
+            ConsumerError::Arrow { .. } | ConsumerError::Thread(_) | ConsumerError::Injected(_) => {
+                Fault::Internal
+            }
         }
     }
 }

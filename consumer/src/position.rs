@@ -172,7 +172,9 @@ impl Advances {
 
     /// The parts, by partition.
     pub fn iter(&self) -> impl Iterator<Item = (i32, Advance)> + '_ {
-        self.0.iter().map(|(partition, advance)| (*partition, *advance))
+        self.0
+            .iter()
+            .map(|(partition, advance)| (*partition, *advance))
     }
 
     /// The rule: every stored position is the expected one.
@@ -246,7 +248,10 @@ mod tests {
     fn a_position_that_is_no_number_is_an_error() {
         let stored = properties(&[("contrail.offset.c1/t1/team/group/0", "twelve")]);
         let error = stream().positions(&stored).unwrap_err().to_string();
-        assert!(error.contains("twelve") && error.contains("team/group/0"), "{error}");
+        assert!(
+            error.contains("twelve") && error.contains("team/group/0"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub async fn write_files(
         .map_err(ConsumerError::arrow("cannot join the batches of a commit"))?;
     let mut files = Vec::new();
     for (day, rows) in by_day(table, rows)? {
-        let rows = sort(table, &rows)
-            .map_err(ConsumerError::arrow("cannot sort the rows of a commit"))?;
+        let rows =
+            sort(table, &rows).map_err(ConsumerError::arrow("cannot sort the rows of a commit"))?;
         files.push(write_file(table, rows, day, batch_id).await?);
     }
     Ok(files)
@@ -54,8 +54,9 @@ fn by_day(table: &Table, rows: RecordBatch) -> Result<Vec<(i32, RecordBatch)>, C
         .into_iter()
         .map(|day| {
             let mask: BooleanArray = days.iter().map(|other| Some(*other == day)).collect();
-            let rows = filter_record_batch(&rows, &mask)
-                .map_err(ConsumerError::arrow("cannot split the rows of a commit by day"))?;
+            let rows = filter_record_batch(&rows, &mask).map_err(ConsumerError::arrow(
+                "cannot split the rows of a commit by day",
+            ))?;
             Ok((day, rows))
         })
         .collect()
@@ -81,7 +82,10 @@ fn days(table: &Table, rows: &RecordBatch) -> Result<Vec<i32>, ConsumerError> {
         .filter(|column| {
             field.transform == Transform::Day
                 && column.null_count() == 0
-                && matches!(column.data_type(), DataType::Timestamp(TimeUnit::Microsecond, _))
+                && matches!(
+                    column.data_type(),
+                    DataType::Timestamp(TimeUnit::Microsecond, _)
+                )
         })
         .ok_or_else(unsupported)?;
     let times = column.as_primitive::<TimestampMicrosecondType>();
@@ -149,9 +153,7 @@ async fn write_file(
             .partition(partition)
             .sort_order_id(i32::try_from(metadata.default_sort_order().order_id).unwrap_or(0))
             .build()
-            .map_err(|error| {
-                iceberg::Error::new(iceberg::ErrorKind::Unexpected, error.to_string())
-            })
+            .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::Unexpected, error.to_string()))
     };
     write.await.map_err(ConsumerError::iceberg(action))
 }
