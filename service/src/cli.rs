@@ -117,3 +117,92 @@ fn pair(text: &str) -> Result<(String, String), String> {
         _ => Err("write it as key=value, such as kafka.brokers=127.0.0.1:9092".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::fault::{Fault, fault_of};
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        common: CommonArgs,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    struct Config {
+        http: HttpConfig,
+        log: LogConfig,
+    }
+
+    impl ServiceConfig for Config {
+        fn http(&self) -> &HttpConfig {
+            &self.http
+        }
+        fn log(&self) -> &LogConfig {
+            &self.log
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the broker is away")]
+    struct Away;
+
+    impl Faulty for Away {
+        fn fault(&self) -> Fault {
+            Fault::Dependency
+        }
+    }
+
+    fn common(flags: &[&str]) -> CommonArgs {
+        Cli::try_parse_from(std::iter::once(&"test").chain(flags))
+            .unwrap()
+            .common
+    }
+
+    /// A service that must not be started.
+    async fn never(_: Config, _: Health, _: Shutdown) -> Result<(), Away> {
+        panic!("started")
+    }
+
+    #[test]
+    fn flags_become_overrides() {
+        let args = common(&["--set", "log.level=warn,a=b", "--log-format", "json"]);
+        let config: Config = args.loader().load().unwrap();
+        assert_eq!(config.log.level, "warn,a=b");
+        assert_eq!(config.log.format, LogFormat::Json);
+        for wrong in [
+            ["--set", "log.level"],
+            ["--set", "=x"],
+            ["--log-format", "xml"],
+        ] {
+            let error = Cli::try_parse_from(["test", wrong[0], wrong[1]]).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_service_gets_its_configuration_and_its_error_keeps_its_fault() {
+        let args = common(&["--set", "log.level=error"]);
+        let service = async |config: Config, health: Health, shutdown: Shutdown| {
+            assert_eq!(config.http.listen, "127.0.0.1:0");
+            assert_eq!(config.log.level, "error");
+            assert!(health.status().alive && !shutdown.is_triggered());
+            Err::<(), _>(Away)
+        };
+        let error = try_run(&args, &["[http]\nlisten = \"127.0.0.1:0\""], service).unwrap_err();
+        assert_eq!(error.to_string(), "the broker is away");
+        assert_eq!(fault_of(&error), Fault::Dependency);
+    }
+
+    #[test]
+    fn nothing_is_started_to_print_or_with_a_wrong_configuration() {
+        try_run(&common(&["--print-config"]), &[], never).unwrap();
+        let args = common(&["--set", "http.lisen=x"]);
+        let error = try_run(&args, &[], never).unwrap_err();
+        assert_eq!(fault_of(&error), Fault::Configuration);
+    }
+}

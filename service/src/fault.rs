@@ -96,7 +96,7 @@ pub fn exit_with(err: anyhow::Error) -> ExitCode {
 }
 
 /// The fault of the first error in the chain that has one; [`Fault::Internal`] when none has.
-fn fault_of(err: &anyhow::Error) -> Fault {
+pub(crate) fn fault_of(err: &anyhow::Error) -> Fault {
     err.chain().find_map(known_fault).unwrap_or(Fault::Internal)
 }
 

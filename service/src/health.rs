@@ -59,9 +59,12 @@ impl Health {
 
     /// The component `name`, not ready at first. Asked for again, it keeps its state.
     pub fn component(&self, name: &'static str) -> Component {
-        self.lock().entry(name).or_insert_with(|| ComponentStatus {
-            state: State::NotReady,
-            reason: Some("starting".into()),
+        self.lock().entry(name).or_insert_with(|| {
+            count_ready(name, State::NotReady);
+            ComponentStatus {
+                state: State::NotReady,
+                reason: Some("starting".into()),
+            }
         });
         Component {
             name,
@@ -113,8 +116,7 @@ impl Component {
         if before.is_some_and(|b| b.state == state) {
             return;
         }
-        let up = if state == State::Ready { 1.0 } else { 0.0 };
-        ::metrics::gauge!("contrail_component_ready", "component" => self.name).set(up);
+        count_ready(self.name, state);
         let (component, reason) = (self.name, reason.unwrap_or_default());
         match state {
             State::Ready => tracing::info!(component, "ready"),
@@ -122,6 +124,12 @@ impl Component {
             State::Failed => tracing::error!(component, reason, "failed"),
         }
     }
+}
+
+/// Shows in the metrics whether the component `name` is ready.
+fn count_ready(name: &'static str, state: State) {
+    let ready = if state == State::Ready { 1.0 } else { 0.0 };
+    ::metrics::gauge!("contrail_component_ready", "component" => name).set(ready);
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ async fn answer(listener: TcpListener, router: Router, shutdown: Shutdown) {
     let asked = shutdown.clone();
     let server =
         axum::serve(listener, router).with_graceful_shutdown(async move { asked.wait().await });
-    // A stream that never ends by itself must not keep the process.
+    // A response that never ends by itself must not keep the process. Its connection is a task of
+    // its own, which ends with the runtime.
     let too_late = async {
         shutdown.wait().await;
         tokio::time::sleep(DRAIN).await;
@@ -113,7 +114,7 @@ async fn answer(listener: TcpListener, router: Router, shutdown: Shutdown) {
         ended = server => if let Err(error) = ended {
             tracing::error!(%error, "the http server ended");
         },
-        () = too_late => tracing::debug!("cut off http connections that were still open"),
+        () = too_late => tracing::debug!("http connections are still open, leaving them"),
     }
 }
 

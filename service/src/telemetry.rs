@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -19,8 +20,6 @@ pub enum TelemetryError {
     Level {
         /// What was configured.
         level: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
     },
     /// Logging was started before in this process.
     #[error("cannot start logging")]
@@ -67,12 +66,9 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(&config.level)
-        .map_err(|source| TelemetryError::Level {
-            level: config.level.clone(),
-            source,
-        })?;
+    let filter = filter(&config.level).ok_or_else(|| TelemetryError::Level {
+        level: config.level.clone(),
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
@@ -87,6 +83,19 @@ where
     } else {
         Box::new(builder.json().flatten_event(true).finish())
     })
+}
+
+/// Reads a level, or levels by module.
+fn filter(level: &str) -> Option<EnvFilter> {
+    // `EnvFilter` takes a word that is no level for a module of which all is logged, so that a
+    // misspelled level would silence everything else.
+    let parts: Vec<_> = level.split(',').map(str::trim).collect();
+    let misspelled =
+        |part: &&str| !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err();
+    if parts.iter().any(misspelled) {
+        return None;
+    }
+    EnvFilter::builder().parse(parts.join(",")).ok()
 }
 
 #[cfg(test)]
@@ -151,12 +160,22 @@ mod tests {
 
     #[test]
     fn a_level_that_is_none_is_a_configuration_fault() {
-        let config = LogConfig {
-            format: LogFormat::Auto,
-            level: "info,a=b=c".into(),
-        };
-        let err = subscriber(&config, io::sink, false).err().unwrap();
-        assert_eq!(err.fault(), Fault::Configuration);
-        assert!(err.to_string().starts_with("cannot read log.level"));
+        for level in ["inof", "info,consumer=loud", "warn,debgu"] {
+            let config = LogConfig {
+                format: LogFormat::Auto,
+                level: level.into(),
+            };
+            let err = subscriber(&config, io::sink, false).err().unwrap();
+            assert_eq!(err.fault(), Fault::Configuration);
+            assert!(err.to_string().starts_with("cannot read log.level"));
+        }
+        for level in [
+            "off",
+            "INFO",
+            "info, consumer=debug",
+            "warn,[span{id=3}]=trace",
+        ] {
+            assert!(filter(level).is_some(), "{level}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration reference, written from the structs and their defaults.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use schemars::JsonSchema;
@@ -170,7 +171,10 @@ impl Key {
 /// Lists the keys below `path`, those of inner sections too, in the order of their names.
 fn collect(schema: &Json, path: &str, program: &str, defaults: &Table, out: &mut Vec<Key>) {
     if let Shape::Section(keys) = shape(schema) {
-        for (key, inner) in keys {
+        // Sorted here: whether the schema keeps the order of the struct depends on features that
+        // other crates of the build may turn on.
+        let sorted: BTreeMap<_, _> = keys.iter().collect();
+        for (key, inner) in sorted {
             collect(inner, &format!("{path}.{key}"), program, defaults, out);
         }
         return;

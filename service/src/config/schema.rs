@@ -76,13 +76,28 @@ pub(super) fn shape(schema: &Value) -> Shape<'_> {
             Some("byte-size") => Shape::ByteSize,
             _ => Shape::Text,
         },
-        Some("integer") => Shape::Integer {
-            min: schema.get("minimum").and_then(Value::as_i64),
-            max: schema.get("maximum").and_then(Value::as_i64),
-        },
+        Some("integer") => integer(schema),
         Some("number") => Shape::Number,
         Some("boolean") => Shape::Boolean,
         _ => Shape::Any,
+    }
+}
+
+/// The bounds the schema names, else those of the integer type it is made from.
+fn integer(schema: &Value) -> Shape<'_> {
+    let (lowest, highest) = match schema.get("format").and_then(Value::as_str) {
+        Some("int8") => (Some(i8::MIN.into()), Some(i8::MAX.into())),
+        Some("int16") => (Some(i16::MIN.into()), Some(i16::MAX.into())),
+        Some("int32") => (Some(i32::MIN.into()), Some(i32::MAX.into())),
+        Some("uint8") => (Some(0), Some(u8::MAX.into())),
+        Some("uint16") => (Some(0), Some(u16::MAX.into())),
+        Some("uint32") => (Some(0), Some(u32::MAX.into())),
+        _ => (None, None),
+    };
+    let bound = |name| schema.get(name).and_then(Value::as_i64);
+    Shape::Integer {
+        min: bound("minimum").or(lowest),
+        max: bound("maximum").or(highest),
     }
 }
 
