@@ -1,1 +1,38 @@
-//! See ARCHITECTURE.md.
+//! Iceberg to DuckDB to marts.
+//!
+//! The transformer follows the lake's `append` snapshots, counts each (icao24, snapshot_time)
+//! once in a private DuckDB, and publishes the marts as immutable generations of Parquet files
+//! that any number of readers open without locks.
+//!
+//! What must hold:
+//! - The rows of new snapshots and the watermark enter the private DuckDB in one transaction.
+//! - Nothing of a generation changes once `CURRENT` has named it.
+//! - Whatever was replayed, came late or twice, the marts equal a rebuild from the lake.
+//!
+//! In reading order:
+//! - [`config`]: the `[transformer]` section.
+//! - [`changes`]: what the lake has that was not counted yet; all that is read from Iceberg.
+//! - [`models`]: the SQL files under `models/`, parsed.
+//! - [`engine`]: the private DuckDB; one refresh is one transaction.
+//! - [`publish`]: generations, views, and their removal.
+//! - [`transformer`]: the two together, as the service uses them.
+//! - [`run`]: the service's loop.
+//! - [`query`]: reading the published marts.
+
+pub mod changes;
+pub mod config;
+pub mod engine;
+mod error;
+mod lock;
+pub mod models;
+pub mod publish;
+pub mod query;
+mod run;
+pub mod schema;
+pub mod transformer;
+
+pub use config::{Config, Mode, TransformerConfig};
+pub use error::Error;
+pub use query::{QueryResult, query};
+pub use run::{Summary, run};
+pub use transformer::{Published, Refreshed, Status, Transformer};

@@ -1,0 +1,111 @@
+-- description: Observations by aircraft and callsign, over all cleaned rows within the retention.
+-- grain: icao24, callsign, origin_country
+-- kind: incremental
+-- publish: 2% of the time, at least every 5m
+-- depends: int_cleaned_states, other_aircraft
+-- columns:
+--   icao24: ICAO 24-bit address
+--   callsign: callsign, null when none was sent
+--   origin_country: country of registration as OpenSky spells it
+--   total_observations: cleaned rows
+--   avg_altitude: mean barometric altitude in metres, nulls left out
+--   max_altitude: highest barometric altitude in metres
+--   avg_velocity: mean speed over ground in metres per second, nulls left out
+--   max_velocity: highest speed over ground in metres per second
+--   first_seen: time of the first poll
+--   last_seen: time of the last poll
+--   ground_observations: rows on the ground
+--   airborne_observations: rows in the air; a row that says neither counts in neither
+
+-- @state
+create table if not exists aircraft_day (
+    day date not null,
+    aircraft uinteger not null,
+    callsign varchar,
+    origin_country varchar,
+    observations bigint not null,
+    altitude_sum double not null,
+    altitude_count bigint not null,
+    altitude_max double,
+    velocity_sum double not null,
+    velocity_count bigint not null,
+    velocity_max double,
+    first_seen timestamptz not null,
+    last_seen timestamptz not null,
+    ground bigint not null,
+    airborne bigint not null,
+);
+
+-- @merge
+merge into aircraft_day as known
+using (
+    with states as (
+        select * from int_cleaned_states
+    )
+    select
+        snapshot_day as day,
+        aircraft,
+        callsign,
+        origin_country,
+        count(*) as observations,
+        coalesce(sum(baro_altitude), 0) as altitude_sum,
+        count(baro_altitude) as altitude_count,
+        max(baro_altitude) as altitude_max,
+        coalesce(sum(velocity), 0) as velocity_sum,
+        count(velocity) as velocity_count,
+        max(velocity) as velocity_max,
+        min(snapshot_time) as first_seen,
+        max(snapshot_time) as last_seen,
+        count(*) filter (where on_ground) as ground,
+        count(*) filter (where not on_ground) as airborne,
+    from states
+    group by all
+) as fresh
+on known.day = fresh.day
+    and known.aircraft = fresh.aircraft
+    and known.callsign is not distinct from fresh.callsign
+    and known.origin_country is not distinct from fresh.origin_country
+    and known.day between getvariable('first_day') and getvariable('last_day')
+when matched then update set
+    observations = known.observations + fresh.observations,
+    altitude_sum = known.altitude_sum + fresh.altitude_sum,
+    altitude_count = known.altitude_count + fresh.altitude_count,
+    altitude_max = greatest(known.altitude_max, fresh.altitude_max),
+    velocity_sum = known.velocity_sum + fresh.velocity_sum,
+    velocity_count = known.velocity_count + fresh.velocity_count,
+    velocity_max = greatest(known.velocity_max, fresh.velocity_max),
+    first_seen = least(known.first_seen, fresh.first_seen),
+    last_seen = greatest(known.last_seen, fresh.last_seen),
+    ground = known.ground + fresh.ground,
+    airborne = known.airborne + fresh.airborne
+when not matched then insert by name;
+
+-- @select
+with days as (
+    select * from aircraft_day
+),
+others as (
+    select * from other_aircraft
+),
+totals as (
+    select
+        aircraft,
+        callsign,
+        origin_country,
+        sum(observations)::bigint as total_observations,
+        sum(altitude_sum) / nullif(sum(altitude_count), 0) as avg_altitude,
+        max(altitude_max) as max_altitude,
+        sum(velocity_sum) / nullif(sum(velocity_count), 0) as avg_velocity,
+        max(velocity_max) as max_velocity,
+        min(first_seen) as first_seen,
+        max(last_seen) as last_seen,
+        sum(ground)::bigint as ground_observations,
+        sum(airborne)::bigint as airborne_observations,
+    from days
+    group by all
+)
+select
+    coalesce(others.icao24, printf('%06x', totals.aircraft)) as icao24,
+    totals.* exclude (aircraft),
+from totals
+left join others using (aircraft)

@@ -1,0 +1,125 @@
+-- description: Observations by country of registration, over all cleaned rows within the retention.
+-- grain: origin_country
+-- kind: incremental
+-- depends: int_cleaned_states, countries
+-- columns:
+--   origin_country: country of registration as OpenSky spells it
+--   total_observations: cleaned rows
+--   unique_aircraft: different icao24 addresses
+--   avg_altitude: mean barometric altitude in metres, nulls left out
+--   avg_velocity: mean speed over ground in metres per second, nulls left out
+--   first_seen: time of the first poll with an aircraft of the country
+--   last_seen: time of the last such poll
+--   ground_count: rows on the ground
+--   airborne_count: rows in the air; a row that says neither counts in neither
+--   iso_a2: ISO 3166 code of two letters, null for a name that is not mapped
+--   region: EU, US_CA, ASIA or Other
+
+-- @state
+create table if not exists country_day (
+    day date not null,
+    origin_country varchar not null,
+    observations bigint not null,
+    altitude_sum double not null,
+    altitude_count bigint not null,
+    velocity_sum double not null,
+    velocity_count bigint not null,
+    ground bigint not null,
+    airborne bigint not null,
+    first_seen timestamptz not null,
+    last_seen timestamptz not null,
+);
+create table if not exists country_aircraft (
+    origin_country varchar not null,
+    aircraft uinteger not null,
+    last_day date not null,
+);
+
+-- @merge
+merge into country_day as known
+using (
+    with states as (
+        select * from int_cleaned_states where origin_country is not null
+    )
+    select
+        snapshot_day as day,
+        origin_country,
+        count(*) as observations,
+        coalesce(sum(baro_altitude), 0) as altitude_sum,
+        count(baro_altitude) as altitude_count,
+        coalesce(sum(velocity), 0) as velocity_sum,
+        count(velocity) as velocity_count,
+        count(*) filter (where on_ground) as ground,
+        count(*) filter (where not on_ground) as airborne,
+        min(snapshot_time) as first_seen,
+        max(snapshot_time) as last_seen,
+    from states
+    group by all
+) as fresh
+on known.day = fresh.day
+    and known.origin_country = fresh.origin_country
+    and known.day between getvariable('first_day') and getvariable('last_day')
+when matched then update set
+    observations = known.observations + fresh.observations,
+    altitude_sum = known.altitude_sum + fresh.altitude_sum,
+    altitude_count = known.altitude_count + fresh.altitude_count,
+    velocity_sum = known.velocity_sum + fresh.velocity_sum,
+    velocity_count = known.velocity_count + fresh.velocity_count,
+    ground = known.ground + fresh.ground,
+    airborne = known.airborne + fresh.airborne,
+    first_seen = least(known.first_seen, fresh.first_seen),
+    last_seen = greatest(known.last_seen, fresh.last_seen)
+when not matched then insert by name;
+
+merge into country_aircraft as known
+using (
+    with states as (
+        select * from int_cleaned_states where origin_country is not null
+    )
+    select origin_country, aircraft, max(snapshot_day) as last_day
+    from states
+    group by all
+) as fresh
+on known.aircraft = fresh.aircraft and known.origin_country = fresh.origin_country
+when matched and fresh.last_day > known.last_day then update set last_day = fresh.last_day
+when not matched then insert by name;
+
+-- @select
+with days as (
+    select * from country_day
+),
+aircraft as (
+    select origin_country, count(*) as unique_aircraft from country_aircraft group by origin_country
+),
+countries as (
+    select * from countries
+),
+totals as (
+    select
+        origin_country,
+        sum(observations)::bigint as total_observations,
+        sum(altitude_sum) / nullif(sum(altitude_count), 0) as avg_altitude,
+        sum(velocity_sum) / nullif(sum(velocity_count), 0) as avg_velocity,
+        min(first_seen) as first_seen,
+        max(last_seen) as last_seen,
+        sum(ground)::bigint as ground_count,
+        sum(airborne)::bigint as airborne_count,
+    from days
+    group by origin_country
+)
+select
+    totals.origin_country,
+    totals.total_observations,
+    aircraft.unique_aircraft,
+    totals.avg_altitude,
+    totals.avg_velocity,
+    totals.first_seen,
+    totals.last_seen,
+    totals.ground_count,
+    totals.airborne_count,
+    countries.iso_a2,
+    coalesce(countries.region, 'Other') as region,
+from totals
+join aircraft using (origin_country)
+left join countries using (origin_country)
+order by totals.origin_country

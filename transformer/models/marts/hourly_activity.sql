@@ -1,0 +1,98 @@
+-- description: Activity by hour, over all cleaned rows within the retention.
+-- grain: fetch_hour
+-- kind: incremental
+-- depends: int_cleaned_states
+-- columns:
+--   fetch_hour: start of the hour, UTC
+--   total_flights: cleaned rows of the hour's polls
+--   unique_aircraft: different icao24 addresses in the hour
+--   avg_altitude: mean barometric altitude in metres, nulls left out
+--   avg_velocity: mean speed over ground in metres per second, nulls left out
+--   ground_count: rows on the ground
+--   airborne_count: rows in the air; a row that says neither counts in neither
+
+-- @state
+create table if not exists hours (
+    hour timestamptz not null,
+    observations bigint not null,
+    unique_aircraft bigint not null,
+    altitude_sum double not null,
+    altitude_count bigint not null,
+    velocity_sum double not null,
+    velocity_count bigint not null,
+    ground bigint not null,
+    airborne bigint not null,
+);
+create table if not exists hour_aircraft (
+    hour timestamptz not null,
+    aircraft uinteger not null,
+);
+
+-- @merge
+create or replace temp table new_hour_aircraft as
+with states as (
+    select distinct snapshot_hour as hour, aircraft from int_cleaned_states
+),
+known as (
+    select *
+    from hour_aircraft
+    where hour between getvariable('first_hour') and getvariable('last_hour')
+)
+select hour, aircraft
+from states
+anti join known using (hour, aircraft);
+
+insert into hour_aircraft
+select hour, aircraft from new_hour_aircraft;
+
+merge into hours as known
+using (
+    with states as (
+        select * from int_cleaned_states
+    ),
+    aircraft as (
+        select hour, count(*) as unique_aircraft from new_hour_aircraft group by hour
+    ),
+    measured as (
+        select
+            snapshot_hour as hour,
+            count(*) as observations,
+            coalesce(sum(baro_altitude), 0) as altitude_sum,
+            count(baro_altitude) as altitude_count,
+            coalesce(sum(velocity), 0) as velocity_sum,
+            count(velocity) as velocity_count,
+            count(*) filter (where on_ground) as ground,
+            count(*) filter (where not on_ground) as airborne,
+        from states
+        group by snapshot_hour
+    )
+    select measured.*, coalesce(aircraft.unique_aircraft, 0) as unique_aircraft
+    from measured
+    left join aircraft using (hour)
+) as fresh
+on known.hour = fresh.hour
+when matched then update set
+    observations = known.observations + fresh.observations,
+    unique_aircraft = known.unique_aircraft + fresh.unique_aircraft,
+    altitude_sum = known.altitude_sum + fresh.altitude_sum,
+    altitude_count = known.altitude_count + fresh.altitude_count,
+    velocity_sum = known.velocity_sum + fresh.velocity_sum,
+    velocity_count = known.velocity_count + fresh.velocity_count,
+    ground = known.ground + fresh.ground,
+    airborne = known.airborne + fresh.airborne
+when not matched then insert by name;
+
+-- @select
+with hours as (
+    select * from hours
+)
+select
+    hour as fetch_hour,
+    observations as total_flights,
+    unique_aircraft,
+    altitude_sum / nullif(altitude_count, 0) as avg_altitude,
+    velocity_sum / nullif(velocity_count, 0) as avg_velocity,
+    ground as ground_count,
+    airborne as airborne_count,
+from hours
+order by hour

@@ -1,0 +1,79 @@
+//! The `[transformer]` section of the configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lake::LakeConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::config::{HttpConfig, HumanDuration, LogConfig};
+
+/// Defaults of the `[transformer]` section.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// Everything the transformer reads from the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the Iceberg tables are.
+    pub lake: LakeConfig,
+    /// The transformer's own section.
+    pub transformer: TransformerConfig,
+    /// Health and metrics endpoint.
+    #[serde(default)]
+    pub http: HttpConfig,
+    /// What is logged.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// When the transformer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Follows the lake until it is told to end.
+    Continuous,
+    /// Ends when everything the lake holds is published.
+    Once,
+}
+
+/// How the marts are kept and published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransformerConfig {
+    /// `continuous` follows the lake, `once` ends when everything it holds is published.
+    pub mode: Mode,
+    /// Folder of the private DuckDB. Nobody else may open it; it can be rebuilt from the lake.
+    pub analytics: PathBuf,
+    /// Folder of the published generations, `CURRENT`, `views.duckdb` and `init.sql`.
+    pub published: PathBuf,
+    /// How often the lake is asked for a new snapshot.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub poll_interval: Duration,
+    /// How far back `cleaned_flights` reaches from the newest poll.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub window: Duration,
+    /// How long a generation is kept after the next one has replaced it. A reader that holds a
+    /// connection goes on reading its own, so at least `30m` where readers are long-lived.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub keep_generations: Duration,
+    /// Rows counted in one transaction at most, unless a single data file holds more.
+    pub step_rows: u64,
+    /// Memory DuckDB may use for its buffers, such as `128MiB`; beyond it spills to disk.
+    pub memory_limit: String,
+    /// Threads DuckDB may use.
+    pub threads: u32,
+}
+
+impl service::cli::ServiceConfig for Config {
+    fn http(&self) -> &HttpConfig {
+        &self.http
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+}

@@ -1,0 +1,226 @@
+//! The private DuckDB: what was counted so far, and nothing a reader ever opens.
+//!
+//! - `state`: watermark, batch number and the files of the lake.
+//! - `count`: one refresh, one transaction.
+//! - `publishing`: what publishing needs.
+//!
+//! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
+
+mod count;
+mod publishing;
+mod state;
+
+use std::path::{Path, PathBuf};
+
+use duckdb::{Config as DuckConfig, Connection};
+
+pub use count::Counted;
+pub use state::Totals;
+
+use crate::lock::FolderLock;
+use crate::models::{self, Models};
+use crate::schema::quote;
+use crate::{Error, TransformerConfig};
+
+/// Bytes of write-ahead log after which the database file is brought up to date. This is done
+/// between refreshes, so that no refresh waits for it.
+const CHECKPOINT_AFTER: u64 = 16 << 20;
+
+/// The open private database. Dropping it lets go of the folder.
+pub struct Engine {
+    conn: Connection,
+    models: Models,
+    path: PathBuf,
+    step_rows: u64,
+    _lock: FolderLock,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("path", &self.path).finish()
+    }
+}
+
+impl Engine {
+    /// Opens the database of a folder, which must not be in use; makes it when it is not there,
+    /// and makes it anew when other models have made it.
+    pub fn open(config: &TransformerConfig) -> Result<Engine, Error> {
+        let folder = absolute(&config.analytics)?;
+        let lock = FolderLock::take(&folder)?;
+        let models = Models::embedded()?;
+        let path = folder.join("contrail.duckdb");
+        let mut conn = connect(&path, &folder, config)?;
+        state::create(&conn)?;
+        let version = models.state_version();
+        if state::other_models(&conn, &version)? {
+            tracing::info!("the models have changed: everything is counted again from the lake");
+            drop(conn);
+            remove(&path)?;
+            conn = connect(&path, &folder, config)?;
+            state::create(&conn)?;
+        }
+        let engine = Engine {
+            conn,
+            models,
+            path,
+            step_rows: config.step_rows.max(1),
+            _lock: lock,
+        };
+        engine.prepare(&folder)?;
+        state::set(&engine.conn, "models", &version)?;
+        Ok(engine)
+    }
+
+    /// The models.
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// Brings the database file up to date when the log has grown long.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        let mut log = self.path.clone().into_os_string();
+        log.push(".wal");
+        let length = std::fs::metadata(&log).map_or(0, |file| file.len());
+        if length > CHECKPOINT_AFTER {
+            self.run("bring the database file up to date", "checkpoint")?;
+        }
+        Ok(())
+    }
+
+    /// Seeds, macros and the models' tables.
+    fn prepare(&self, folder: &Path) -> Result<(), Error> {
+        for name in ["countries", "regions"] {
+            self.load_seed(folder, name)?;
+        }
+        self.run("define the macros", &self.macros()?)?;
+        for model in self.models.iter() {
+            self.run(&format!("create the tables of {}", model.name), &model.state)?;
+        }
+        Ok(())
+    }
+
+    fn load_seed(&self, folder: &Path, name: &str) -> Result<(), Error> {
+        let file = folder.join(format!("{name}.csv"));
+        std::fs::write(&file, models::seed(name)).map_err(Error::file("write", &file))?;
+        let sql = format!("create or replace temp table {name} as {}", read_seed(&file));
+        self.run(&format!("load the seed {name}"), &sql)
+    }
+
+    /// The macros that models use, as statements that create them in the current schema. They
+    /// are sums on the epoch, so that neither a session's time zone nor an extension matters.
+    pub(crate) fn macros(&self) -> Result<String, Error> {
+        let boxes = "select string_agg(
+                format(
+                    'when lat >= {} and lat < {} and lon >= {} and lon < {} then ''{}''',
+                    latitude_from, latitude_to, longitude_from, longitude_to, region
+                ),
+                ' ' order by priority::integer
+            ) from regions";
+        let boxes: String = self.value("read the regions", boxes)?;
+        Ok(format!(
+            "create or replace macro utc_hour(t) as
+                to_timestamp((epoch_us(t) // 3600000000) * 3600);
+            create or replace macro utc_date(t) as
+                date '1970-01-01' + (epoch_us(t) // 86400000000)::integer;
+            create or replace macro position_region(lat, lon) as
+                case {boxes} else 'Other' end;"
+        ))
+    }
+
+    /// Runs statements.
+    pub(crate) fn run(&self, action: &str, sql: &str) -> Result<(), Error> {
+        tracing::trace!(action, sql);
+        self.conn
+            .execute_batch(sql)
+            .map_err(Error::duck(format!("cannot {action}")))
+    }
+
+    /// The single value of a query.
+    pub(crate) fn value<T: duckdb::types::FromSql>(
+        &self,
+        action: &str,
+        sql: &str,
+    ) -> Result<T, Error> {
+        self.conn
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(Error::duck(format!("cannot {action}")))
+    }
+
+    /// The first column of a query.
+    pub(crate) fn column<T: duckdb::types::FromSql>(
+        &self,
+        action: &str,
+        sql: &str,
+    ) -> Result<Vec<T>, Error> {
+        let read = || -> duckdb::Result<Vec<T>> {
+            let mut statement = self.conn.prepare(sql)?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(Error::duck(format!("cannot {action}")))
+    }
+
+    /// Runs `work` as one transaction: all of it, or nothing.
+    fn transaction<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.run("begin a transaction", "begin")?;
+        let done = work().and_then(|value| {
+            service::crash_point!(
+                "transformer.commit.before",
+                return Err(Error::CrashPoint("transformer.commit.before"))
+            );
+            self.run("commit", "commit")?;
+            Ok(value)
+        });
+        if done.is_err() && !self.conn.is_autocommit() {
+            // The first error is the one to report.
+            let _ = self.run("roll back", "rollback");
+        }
+        done
+    }
+}
+
+/// A query that reads a seed file. An empty text in quotes is a value: OpenSky sends an empty
+/// country too.
+pub(crate) fn read_seed(file: &Path) -> String {
+    format!(
+        "from read_csv({}, all_varchar = true, header = true, allow_quoted_nulls = false)",
+        quote(&file.to_string_lossy()),
+    )
+}
+
+fn connect(path: &Path, folder: &Path, config: &TransformerConfig) -> Result<Connection, Error> {
+    let spill = folder.join("spill");
+    let settings = || -> duckdb::Result<DuckConfig> {
+        DuckConfig::default()
+            .max_memory(&config.memory_limit)?
+            .threads(i64::from(config.threads.max(1)))?
+            .enable_autoload_extension(false)?
+            .with("temp_directory", spill.to_string_lossy())?
+            .with("preserve_insertion_order", "false")?
+            .with("checkpoint_threshold", "1GiB")
+    };
+    let settings = settings().map_err(|error| Error::Config {
+        key: "memory_limit",
+        reason: error.to_string(),
+    })?;
+    Connection::open_with_flags(path, settings)
+        .map_err(Error::duck(format!("cannot open {}", path.display())))
+}
+
+fn remove(database: &Path) -> Result<(), Error> {
+    let mut log = database.as_os_str().to_owned();
+    log.push(".wal");
+    for path in [database, Path::new(&log)] {
+        match std::fs::remove_file(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::file("remove", path)(error)),
+        }
+    }
+    Ok(())
+}
+
+/// The absolute form of a folder, which need not exist.
+pub(crate) fn absolute(folder: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(folder).map_err(Error::file("find the folder", folder))
+}

@@ -1,0 +1,147 @@
+//! What can go wrong in the transformer.
+
+use std::path::{Path, PathBuf};
+
+use lake::LakeError;
+use service::fault::{Fault, Faulty};
+
+/// An error of the transformer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The catalog or its files failed.
+    #[error("cannot read the lake")]
+    Lake(#[from] LakeError),
+    /// A manifest of a table could not be read.
+    #[error("cannot read the changes of table {table}")]
+    Changes {
+        /// The table.
+        table: String,
+        /// What Iceberg said.
+        source: Box<iceberg::Error>,
+    },
+    /// A data file is somewhere this version cannot read.
+    #[error("data file {0:?} is not on a local file system, which is all that is supported")]
+    NotLocal(String),
+    /// A data file that the lake names does not exist.
+    #[error("data file {0:?} does not exist: the lake is damaged")]
+    FileGone(String),
+    /// DuckDB refused a statement.
+    #[error("{action}")]
+    Duck {
+        /// What was being done.
+        action: String,
+        /// What DuckDB said.
+        source: duckdb::Error,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was being done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another transformer has the folder.
+    #[error(
+        "the folder {} is in use by another transformer ({holder}); stop it, or give another transformer.analytics",
+        folder.display()
+    )]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+        /// Who holds it.
+        holder: String,
+    },
+    /// A value of the configuration cannot be used.
+    #[error("transformer.{key} cannot be used: {reason}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A model file is not written as models are.
+    #[error("model {model}: {reason}")]
+    Model {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Nothing has been published in the folder.
+    #[error(
+        "nothing is published in {} yet; start `contrail demo`, `contrail run` or `transformer`, or name the right folder",
+        .0.display()
+    )]
+    NotPublished(PathBuf),
+    /// A query of a reader was refused.
+    #[error("the query cannot be answered")]
+    Query(#[source] duckdb::Error),
+    /// `generation.json` is not what this version writes.
+    #[error("{} is damaged", path.display())]
+    Generation {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A test asked a step to fail.
+    #[error("a test ended the work at {0}")]
+    CrashPoint(&'static str),
+    /// A blocking task did not end well.
+    #[error("a task of the transformer ended early")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl Error {
+    /// For `map_err`: DuckDB failed while `action`.
+    pub(crate) fn duck(action: impl Into<String>) -> impl FnOnce(duckdb::Error) -> Error {
+        let action = action.into();
+        move |source| Error::Duck { action, source }
+    }
+
+    /// For `map_err`: the system refused to `action` the file or folder `path`.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// For `map_err`: Iceberg failed on `table`.
+    pub(crate) fn changes(table: &str) -> impl FnOnce(iceberg::Error) -> Error {
+        let table = table.to_owned();
+        move |source| Error::Changes {
+            table,
+            source: Box::new(source),
+        }
+    }
+}
+
+impl Faulty for Error {
+    fn fault(&self) -> Fault {
+        match self {
+            Error::Lake(error) => error.fault(),
+            Error::NotLocal(_)
+            | Error::Locked { .. }
+            | Error::Config { .. }
+            | Error::NotPublished(_)
+            | Error::Query(_) => Fault::Configuration,
+            Error::Changes { .. } | Error::File { .. } | Error::Duck { .. } => Fault::Dependency,
+            Error::Generation { .. } | Error::FileGone(_) => Fault::Input,
+            Error::Model { .. } | Error::CrashPoint(_) | Error::Task(_) => Fault::Internal,
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        match self {
+            Error::Lake(error) => error.retryable(),
+            Error::Changes { .. } | Error::File { .. } | Error::Duck { .. } => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Writing the files of a generation.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use super::generation::MartEntry;
+use crate::Error;
+use crate::engine::{Engine, Totals};
+use crate::models::Model;
+use crate::schema::{SourceSchema, quote, quote_list};
+
+/// The generation that is being written.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub number: u64,
+    pub totals: &'a Totals,
+}
+
+/// Writes a mart; of one in parts only those that changed since `before`, the others are linked.
+pub(super) fn mart(
+    engine: &Engine,
+    into: &Path,
+    mart: &Model,
+    before: Option<(std::path::PathBuf, &MartEntry)>,
+    at: At<'_>,
+) -> Result<MartEntry, Error> {
+    let began = Instant::now();
+    if !mart.settle.is_empty() {
+        engine.settle(mart)?;
+    }
+    let files = if mart.parts.is_empty() {
+        let file = format!("{}.parquet", mart.name);
+        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
+        BTreeMap::from([(file, rows)])
+    } else {
+        parts(engine, into, mart, before)?
+    };
+    Ok(MartEntry {
+        generation: at.number,
+        model: mart.fingerprint(),
+        batch: at.totals.batch,
+        as_of: at.totals.as_of,
+        refreshed_at: chrono::Utc::now(),
+        duration: began.elapsed().as_secs_f64(),
+        files,
+    })
+}
+
+fn parts(
+    engine: &Engine,
+    into: &Path,
+    mart: &Model,
+    before: Option<(std::path::PathBuf, &MartEntry)>,
+) -> Result<BTreeMap<String, u64>, Error> {
+    let folder = into.join(&mart.name);
+    fs::create_dir(&folder).map_err(Error::file("create the folder", &folder))?;
+    let published = before.as_ref().map_or(0, |(_, entry)| entry.batch);
+    let setting = format!("set variable published_batch = {published}::bigint");
+    engine.run("say what is published", &setting)?;
+    let mut changed: Vec<String> = engine.column("list the changed parts", &mart.parts)?;
+    if changed.is_empty() && before.is_none() {
+        // A part without rows, so that the view has a file to read the columns from.
+        changed.push("1970-01-01".to_owned());
+    }
+    let mut files = BTreeMap::new();
+    for part in &changed {
+        let file = format!("{}/{part}.parquet", mart.name);
+        engine.run("name the part", &format!("set variable part = {}", quote(part)))?;
+        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
+        files.insert(file, rows);
+    }
+    if let Some((old_folder, entry)) = before {
+        for (file, rows) in &entry.files {
+            if !files.contains_key(file) {
+                link_file(&old_folder, into, file)?;
+                files.insert(file.clone(), *rows);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Takes the files of a mart over from another generation.
+pub(super) fn link(from: &Path, into: &Path, entry: &MartEntry) -> Result<(), Error> {
+    for file in entry.files.keys() {
+        link_file(from, into, file)?;
+    }
+    Ok(())
+}
+
+fn link_file(from: &Path, into: &Path, file: &str) -> Result<(), Error> {
+    let target = into.join(file);
+    let make = || -> std::io::Result<()> {
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let source = from.join(file);
+        // Where the file system has no hard links, a copy serves as well.
+        fs::hard_link(&source, &target).or_else(|_| fs::copy(&source, &target).map(drop))
+    };
+    make().map_err(Error::file("link", &target))
+}
+
+/// Writes the mart `mart_status`, which says how the others are.
+pub(super) fn mart_status(
+    engine: &Engine,
+    into: &Path,
+    marts: &BTreeMap<String, MartEntry>,
+) -> Result<(), Error> {
+    let rows = marts.iter().map(|(name, entry)| {
+        format!(
+            "({}, {}::bigint, {}::bigint, {}, {}, {}::double)",
+            quote(name),
+            entry.generation,
+            entry.rows(),
+            entry.as_of.map_or("null::timestamptz".to_owned(), timestamptz),
+            timestamptz(entry.refreshed_at.timestamp_micros()),
+            entry.duration,
+        )
+    });
+    let rows: Vec<_> = rows.collect();
+    let select = format!(
+        "select * from (values {}) as t(mart, generation, rows, as_of, refreshed_at, duration)",
+        rows.join(", ")
+    );
+    copy(engine, &select, &into.join("mart_status.parquet"), "mart_status").map(drop)
+}
+
+/// Writes what `cleaned_flights` needs to know: the lake's files of the window, where it starts,
+/// and which rows were sent more than once.
+pub(super) fn window(
+    engine: &Engine,
+    schema: &SourceSchema,
+    into: &Path,
+    since: i64,
+) -> Result<(), Error> {
+    // A file without rows stands first, so that the list is never empty.
+    let empty = into.join("no_flight_states.parquet");
+    let columns = schema.columns.iter();
+    let columns: Vec<_> = columns
+        .map(|column| {
+            let name = crate::schema::identifier(&column.name);
+            format!("null::{} as {name}", column.duck_type)
+        })
+        .collect();
+    let ids = schema.columns.iter();
+    let ids: Vec<_> = ids
+        .map(|column| format!("{}: {}", quote(&column.name), column.id))
+        .collect();
+    let sql = format!(
+        "copy (select {} limit 0) to {} (format parquet, field_ids {{{}}})",
+        columns.join(", "),
+        quote(&empty.to_string_lossy()),
+        ids.join(", "),
+    );
+    engine.run("write no_flight_states", &sql)?;
+
+    let files = engine.live_files(since)?;
+    let select = format!(
+        "select unnest({}) as file, {} as since",
+        quote_list(files.iter().map(String::as_str)),
+        timestamptz(since),
+    );
+    copy(engine, &select, &into.join("lake_files.parquet"), "lake_files")?;
+    let select = format!(
+        "select icao24, snapshot_time from repeated_states where snapshot_time >= {}",
+        timestamptz(since)
+    );
+    copy(engine, &select, &into.join("repeated_states.parquet"), "repeated_states").map(drop)
+}
+
+/// Writes a query's result to a file and counts its rows.
+fn copy(engine: &Engine, select: &str, file: &Path, name: &str) -> Result<u64, Error> {
+    let sql = format!(
+        "copy ({select}) to {} (format parquet, compression zstd)",
+        quote(&file.to_string_lossy())
+    );
+    engine.value(&format!("write {name}"), &sql)
+}
+
+/// A time as an SQL literal.
+fn timestamptz(micros: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
+    format!("timestamptz '{}'", time.format("%Y-%m-%d %H:%M:%S%.6f+00"))
+}

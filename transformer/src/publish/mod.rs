@@ -1,0 +1,238 @@
+//! Publishing without locks.
+//!
+//! A generation is a folder `gen-N` of Parquet files that never changes. It is written under
+//! another name, synced and renamed; then `CURRENT`, which names it, is replaced by a rename.
+//! `views.duckdb` holds views over `gen-N` by a session variable that the init SQL sets, and is
+//! replaced, by a rename too, only when the views themselves change.
+//!
+//! - [`generation`]: what is in a generation, as `generation.json` says.
+//! - `export`: writing one.
+//! - `views`: `views.duckdb` and `init.sql`.
+//! - `sweep`: removing old ones.
+
+mod export;
+pub mod generation;
+mod sweep;
+mod views;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+pub use generation::{Generation, MartEntry};
+pub use views::init_sql;
+
+use crate::engine::{Engine, Totals, absolute};
+use crate::models::{Model, Publish};
+use crate::schema::SourceSchema;
+use crate::{Error, TransformerConfig};
+
+/// Writes generations into one folder.
+#[derive(Debug)]
+pub struct Publisher {
+    folder: PathBuf,
+    window: Duration,
+    keep: Duration,
+    current: Option<Generation>,
+    /// Nothing was published since this was opened: the program may be another than before.
+    fresh: bool,
+}
+
+/// What one publication did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// The generation that readers now see.
+    pub generation: u64,
+    /// Marts written anew; the others are the files of the generation before.
+    pub written: Vec<String>,
+    /// Marts that have changed and wait for their turn.
+    pub waiting: Vec<String>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl Publisher {
+    /// Opens the folder, makes it when it is not there, and clears what a crash has left.
+    pub fn open(config: &TransformerConfig) -> Result<Publisher, Error> {
+        let folder = absolute(&config.published)?;
+        fs::create_dir_all(&folder).map_err(Error::file("create the folder", &folder))?;
+        let current = Generation::current(&folder)?;
+        sweep::clear_unfinished(&folder, current.as_ref())?;
+        Ok(Publisher {
+            folder,
+            window: config.window,
+            keep: config.keep_generations,
+            current,
+            fresh: true,
+        })
+    }
+
+    /// The generation readers see.
+    pub fn current(&self) -> Option<&Generation> {
+        self.current.as_ref()
+    }
+
+    /// Whether there is anything to publish: something was counted since, or a mart's turn has
+    /// come, or the models or the folder are not what they were.
+    pub fn due(&self, engine: &Engine, totals: &Totals) -> bool {
+        let Some(current) = &self.current else {
+            return true;
+        };
+        self.fresh
+            || current.batch != totals.batch
+            || current.epoch != totals.epoch
+            || current.snapshot_id != totals.snapshot_id
+            || engine.models().marts().any(|mart| self.turn(mart, totals, false))
+    }
+
+    /// Writes a generation and makes it the current one. `full`: all that has changed, whether
+    /// its turn has come or not.
+    pub fn publish(
+        &mut self,
+        engine: &Engine,
+        schema: &SourceSchema,
+        full: bool,
+    ) -> Result<Published, Error> {
+        let began = Instant::now();
+        let totals = engine.totals()?;
+        let number = 1 + sweep::newest(&self.folder)?;
+        let unfinished = self.folder.join(format!(".unfinished-{number}"));
+        let final_folder = self.folder.join(generation::folder_name(number));
+        fs::create_dir(&unfinished).map_err(Error::file("create the folder", &unfinished))?;
+
+        let written: Vec<&Model> = engine
+            .models()
+            .marts()
+            .filter(|mart| self.turn(mart, &totals, full))
+            .collect();
+        let marts = self.export_marts(engine, &unfinished, number, &written, &totals)?;
+        let since = self.since(&totals);
+        export::mart_status(engine, &unfinished, &marts)?;
+        export::window(engine, schema, &unfinished, since)?;
+        let views = views::prepare(engine, schema, &self.folder, &unfinished)?;
+        let next = Generation {
+            generation: number,
+            epoch: totals.epoch.clone(),
+            batch: totals.batch,
+            snapshot_id: totals.snapshot_id,
+            as_of: totals.as_of,
+            created_at: chrono::Utc::now(),
+            views: views.fingerprint().to_owned(),
+            marts,
+        };
+        next.write(&unfinished)?;
+        sync_all(&unfinished)?;
+        fs::rename(&unfinished, &final_folder).map_err(Error::file("rename", &unfinished))?;
+        sync(&self.folder)?;
+        service::crash_point!(
+            "transformer.current.before",
+            return Err(Error::CrashPoint("transformer.current.before"))
+        );
+        views.install(&self.folder)?;
+        generation::set_current(&self.folder, number)?;
+        service::crash_point!(
+            "transformer.current.after",
+            return Err(Error::CrashPoint("transformer.current.after"))
+        );
+        let waiting = |mart: &&Model| {
+            let entry = next.marts.get(&mart.name);
+            entry.is_some_and(|entry| entry.batch != totals.batch)
+        };
+        let published = Published {
+            generation: number,
+            written: written.iter().map(|mart| mart.name.clone()).collect(),
+            waiting: engine.models().marts().filter(waiting).map(|mart| mart.name.clone()).collect(),
+            duration: began.elapsed(),
+        };
+        self.current = Some(next);
+        self.fresh = false;
+        sweep::remove_old(&self.folder, number, self.keep, SystemTime::now());
+        Ok(published)
+    }
+
+    fn export_marts(
+        &self,
+        engine: &Engine,
+        into: &Path,
+        number: u64,
+        written: &[&Model],
+        totals: &Totals,
+    ) -> Result<std::collections::BTreeMap<String, MartEntry>, Error> {
+        let mut marts = std::collections::BTreeMap::new();
+        for mart in engine.models().marts() {
+            let before = self.before(mart, totals);
+            let entry = match before {
+                Some((folder, entry)) if !written.iter().any(|w| w.name == mart.name) => {
+                    export::link(&folder, into, entry)?;
+                    entry.clone()
+                }
+                before => {
+                    let at = export::At { number, totals };
+                    export::mart(engine, into, mart, before, at)?
+                }
+            };
+            marts.insert(mart.name.clone(), entry);
+            service::crash_point!(
+                "transformer.export.middle",
+                return Err(Error::CrashPoint("transformer.export.middle"))
+            );
+        }
+        Ok(marts)
+    }
+
+    /// Whether a mart is to be written anew.
+    fn turn(&self, mart: &Model, totals: &Totals, full: bool) -> bool {
+        let Some((_, entry)) = self.before(mart, totals) else {
+            return true;
+        };
+        if entry.batch == totals.batch {
+            return false;
+        }
+        match mart.publish {
+            _ if full => true,
+            Publish::Always => true,
+            Publish::Share { percent, at_least } => {
+                let pause = Duration::try_from_secs_f64(entry.duration * 100.0 / f64::from(percent));
+                let pause = pause.unwrap_or(at_least).min(at_least);
+                let age = chrono::Utc::now().signed_duration_since(entry.refreshed_at);
+                age.to_std().is_ok_and(|age| age >= pause)
+            }
+        }
+    }
+
+    /// The mart as readers see it now, and the folder of its files; `None` unless the same model
+    /// wrote it from the same life of the state.
+    fn before(&self, mart: &Model, totals: &Totals) -> Option<(PathBuf, &MartEntry)> {
+        let current = self.current.as_ref()?;
+        let entry = current.marts.get(&mart.name)?;
+        let same = current.epoch == totals.epoch && entry.model == mart.fingerprint();
+        let folder = self.folder.join(generation::folder_name(current.generation));
+        same.then_some((folder, entry))
+    }
+
+    /// Start of the window of `cleaned_flights`, in microseconds since 1970.
+    fn since(&self, totals: &Totals) -> i64 {
+        let window = i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX);
+        totals.as_of.unwrap_or(0).saturating_sub(window)
+    }
+}
+
+/// Makes everything in a folder, and the folder, survive a power failure.
+fn sync_all(folder: &Path) -> Result<(), Error> {
+    let entries = fs::read_dir(folder).map_err(Error::file("read the folder", folder))?;
+    for entry in entries {
+        let path = entry.map_err(Error::file("read the folder", folder))?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            sync(&path)?;
+        }
+    }
+    sync(folder)
+}
+
+/// Makes one file or folder survive a power failure.
+fn sync(path: &Path) -> Result<(), Error> {
+    let sync = || fs::File::open(path)?.sync_all();
+    sync().map_err(Error::file("sync", path))
+}

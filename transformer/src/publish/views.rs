@@ -1,0 +1,164 @@
+//! `views.duckdb`, which readers open read-only, and the init SQL they run first.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::engine::{Engine, read_seed};
+use crate::models::hex;
+use crate::schema::{SourceSchema, quote};
+
+/// The newest format that the DuckDB versions of all supported readers open.
+const STORAGE_VERSION: &str = "v1.2.0";
+
+const DATABASE: &str = "views.duckdb";
+const FINGERPRINT: &str = ".views";
+
+/// Views that are ready to be put in place, if they are not what is there.
+pub(super) struct Views {
+    fingerprint: String,
+    made: Option<PathBuf>,
+}
+
+/// The statements a reader runs on every connection before it queries `views.duckdb`. They
+/// choose the generation that the connection reads.
+pub fn init_sql(published: &Path) -> String {
+    let file = |tail: &str| {
+        format!(
+            "{} || getvariable('gen') || {}",
+            quote(&format!("{}/", published.display())),
+            quote(tail)
+        )
+    };
+    let lake_files = file("/lake_files.parquet");
+    let empty = file("/no_flight_states.parquet");
+    format!(
+        "set variable gen = (select trim(content) from read_text({}));
+set variable files = (
+    select [{empty}] || coalesce(list(file), []) from read_parquet({lake_files})
+);
+set variable since = (select min(since) from read_parquet({lake_files}));
+",
+        quote(&published.join("CURRENT").to_string_lossy()),
+    )
+}
+
+/// Makes the views for a generation that lies in `example`, unless those in place are the same.
+pub(super) fn prepare(
+    engine: &Engine,
+    schema: &SourceSchema,
+    folder: &Path,
+    example: &Path,
+) -> Result<Views, Error> {
+    let sql = definition(engine, schema, folder)?;
+    let init = init_sql(folder);
+    let fingerprint = hex(&Sha256::digest(format!("{STORAGE_VERSION}{init}{sql}")));
+    let in_place = fs::read_to_string(folder.join(FINGERPRINT)).unwrap_or_default();
+    if in_place == fingerprint && folder.join(DATABASE).exists() {
+        return Ok(Views {
+            fingerprint,
+            made: None,
+        });
+    }
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(Error::file("write", &path))
+    };
+    write("init.sql", &init)?;
+    let workshop = folder.join(".unfinished-views");
+    let fresh = || -> std::io::Result<()> {
+        if workshop.exists() {
+            fs::remove_dir_all(&workshop)?;
+        }
+        fs::create_dir(&workshop)
+    };
+    fresh().map_err(Error::file("create the folder", &workshop))?;
+    let database = workshop.join(DATABASE);
+    let example = example.file_name().unwrap_or_default().to_string_lossy();
+    let empty = folder.join(&*example).join("no_flight_states.parquet");
+    let sql = format!(
+        "attach {} as views (storage_version '{STORAGE_VERSION}');
+        use views;
+        set variable gen = {};
+        set variable files = [{}];
+        create table countries as {};
+        {sql}
+        use memory;
+        detach views;",
+        quote(&database.to_string_lossy()),
+        quote(&example),
+        quote(&empty.to_string_lossy()),
+        read_seed(&engine.seed_file("countries")),
+    );
+    // A database of its own, so that no name of the private one can get into a view.
+    let run = || duckdb::Connection::open_in_memory()?.execute_batch(&sql);
+    run().map_err(Error::duck("cannot make the views"))?;
+    Ok(Views {
+        fingerprint,
+        made: Some(database),
+    })
+}
+
+impl Views {
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Puts the views in place. A reader that has the former file open goes on reading it.
+    pub(super) fn install(&self, folder: &Path) -> Result<(), Error> {
+        let Some(made) = &self.made else {
+            return Ok(());
+        };
+        let target = folder.join(DATABASE);
+        fs::rename(made, &target).map_err(Error::file("rename", made))?;
+        let noted = folder.join(FINGERPRINT);
+        fs::write(&noted, &self.fingerprint).map_err(Error::file("write", &noted))?;
+        if let Some(workshop) = made.parent() {
+            fs::remove_dir_all(workshop).map_err(Error::file("remove", workshop))?;
+        }
+        super::sync(folder)
+    }
+}
+
+/// The statements that make the views, in the schema that is in use.
+fn definition(engine: &Engine, schema: &SourceSchema, folder: &Path) -> Result<String, Error> {
+    let file = |tail: &str| {
+        format!(
+            "read_parquet({} || coalesce(getvariable('gen'), 'run-init.sql-first') || {})",
+            quote(&format!("{}/", folder.display())),
+            quote(tail)
+        )
+    };
+    let mut sql = engine.macros()?;
+    sql.push_str("create schema lake;\n");
+    sql.push_str(&format!(
+        "create view lake.flight_states as select {} from {}
+        where snapshot_time >= coalesce(getvariable('since'), timestamptz '-infinity');\n",
+        schema.select_list(true),
+        schema.read_parquet("getvariable('files')"),
+    ));
+    sql.push_str(&format!(
+        "create view lake.repeated_states as select * from {};\n",
+        file("/repeated_states.parquet")
+    ));
+    for mart in engine.models().marts() {
+        let tail = if mart.parts.is_empty() { ".parquet" } else { "/*.parquet" };
+        let tail = format!("/{}{tail}", mart.name);
+        sql.push_str(&view(&mart.name, &format!("select * from {}", file(&tail)), &mart.description));
+    }
+    let status = format!("select * from {}", file("/mart_status.parquet"));
+    sql.push_str(&view("mart_status", &status, "How fresh each mart is."));
+    for model in engine.models().views() {
+        sql.push_str(&view(&model.name, &model.select, &model.description));
+    }
+    Ok(sql)
+}
+
+fn view(name: &str, select: &str, description: &str) -> String {
+    format!(
+        "create view {name} as {select};\ncomment on view {name} is {};\n",
+        quote(description)
+    )
+}

@@ -1,0 +1,223 @@
+//! Reading the published marts.
+
+use std::path::Path;
+
+use duckdb::{AccessMode, Config as DuckConfig, Connection};
+
+use crate::engine::absolute;
+use crate::publish::init_sql;
+use crate::schema::quote;
+use crate::{Error, Status};
+
+/// A query's result, every value as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryResult {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// DuckDB types of the columns.
+    pub types: Vec<String>,
+    /// The rows; a null is `None`.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// Answers one query over the newest generation. Times are in UTC.
+pub fn query(published: &Path, sql: &str) -> Result<QueryResult, Error> {
+    let folder = absolute(published)?;
+    let database = folder.join("views.duckdb");
+    if !folder.join("CURRENT").exists() || !database.exists() {
+        return Err(Error::NotPublished(folder));
+    }
+    let sql = sql.trim().trim_end_matches(';');
+    let read = || -> duckdb::Result<QueryResult> {
+        let settings = DuckConfig::default()
+            .access_mode(AccessMode::ReadOnly)?
+            .threads(2)?;
+        let conn = Connection::open_with_flags(&database, settings)?;
+        conn.execute_batch("set timezone = 'UTC'")?;
+        conn.execute_batch(&init_sql(&folder))?;
+        let (columns, types) = describe(&conn, sql)?;
+        // DuckDB writes every type as text better than anybody else.
+        let as_text = format!("select columns(*)::varchar from (\n{sql}\n)");
+        let mut statement = conn.prepare(&as_text)?;
+        let mut found = statement.query([])?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let values = (0..columns.len()).map(|index| row.get(index));
+            rows.push(values.collect::<duckdb::Result<_>>()?);
+        }
+        Ok(QueryResult {
+            columns,
+            types,
+            rows,
+        })
+    };
+    read().map_err(Error::Query)
+}
+
+fn describe(conn: &Connection, sql: &str) -> duckdb::Result<(Vec<String>, Vec<String>)> {
+    let describe = format!("select column_name, column_type from (describe (\n{sql}\n))");
+    let mut statement = conn.prepare(&describe)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// How far the published generation is, from its own files.
+pub fn published_status(published: &Path) -> Result<Status, Error> {
+    let folder = absolute(published)?;
+    let current = crate::publish::Generation::current(&folder)?;
+    let current = current.ok_or_else(|| Error::NotPublished(folder.clone()))?;
+    let sql = "select coalesce(sum(aircraft_total), 0)::bigint, count(*) from kpi_history";
+    let counts = query(&folder, sql)?;
+    let count = |index: usize| {
+        let value = counts.rows.first().and_then(|row| row.get(index)?.as_ref());
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    };
+    Ok(Status {
+        watermark: current.snapshot_id,
+        table_snapshot: None,
+        generation: current.generation,
+        rows: count(0),
+        polls: count(1),
+        as_of: current.as_of.and_then(chrono::DateTime::from_timestamp_micros),
+        rebuilding: false,
+        caught_up: false,
+    })
+}
+
+impl QueryResult {
+    /// As a table for a terminal.
+    pub fn to_table(&self) -> String {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default().replace('\n', " ");
+        let mut widths: Vec<usize> = self.columns.iter().map(|c| c.chars().count()).collect();
+        for row in &self.rows {
+            for (width, value) in widths.iter_mut().zip(row) {
+                *width = (*width).max(text(value).chars().count());
+            }
+        }
+        let line = |values: Vec<String>| {
+            let cells = values.iter().zip(&widths).zip(&self.types);
+            let cells: Vec<String> = cells
+                .map(|((value, width), of)| match is_number(of) {
+                    true => format!("{value:>width$}"),
+                    false => format!("{value:<width$}"),
+                })
+                .collect();
+            format!("{}\n", cells.join("  ").trim_end())
+        };
+        let mut table = line(self.columns.clone());
+        table.push_str(&line(widths.iter().map(|width| "-".repeat(*width)).collect()));
+        for row in &self.rows {
+            table.push_str(&line(row.iter().map(text).collect()));
+        }
+        table
+    }
+
+    /// As CSV with a header; a null is empty, an empty text is `""`.
+    pub fn to_csv(&self) -> String {
+        let field = |value: &str| {
+            let plain = !value.is_empty() && !value.contains(['"', ',', '\n', '\r']);
+            match plain {
+                true => value.to_owned(),
+                false => format!("\"{}\"", value.replace('"', "\"\"")),
+            }
+        };
+        let mut csv = self.columns.iter().map(|c| field(c)).collect::<Vec<_>>().join(",");
+        csv.push('\n');
+        for row in &self.rows {
+            let values = row.iter().map(|value| value.as_deref().map_or(String::new(), field));
+            csv.push_str(&values.collect::<Vec<_>>().join(","));
+            csv.push('\n');
+        }
+        csv
+    }
+
+    /// As a JSON array of objects.
+    pub fn to_json(&self) -> String {
+        let rows = self.rows.iter().map(|row| {
+            let fields = self.columns.iter().zip(&self.types).zip(row);
+            let object: serde_json::Map<_, _> = fields
+                .map(|((name, of), value)| (name.clone(), json(of, value.as_deref())))
+                .collect();
+            serde_json::Value::Object(object)
+        });
+        let rows: Vec<_> = rows.collect();
+        serde_json::Value::Array(rows).to_string()
+    }
+}
+
+fn is_number(of: &str) -> bool {
+    of.ends_with("INT") || of.starts_with("DECIMAL") || matches!(of, "INTEGER" | "UINTEGER" | "DOUBLE" | "FLOAT")
+}
+
+fn json(of: &str, value: Option<&str>) -> serde_json::Value {
+    let Some(value) = value else {
+        return serde_json::Value::Null;
+    };
+    let parsed = match of {
+        "BOOLEAN" => value.parse().ok().map(serde_json::Value::Bool),
+        // What JSON has no number for, such as NaN, stays text.
+        _ if is_number(of) => serde_json::from_str(value).ok(),
+        _ => None,
+    };
+    parsed.unwrap_or_else(|| serde_json::Value::String(value.to_owned()))
+}
+
+/// Writes a query's result to a file: CSV, JSON or Parquet by its ending.
+pub fn export(published: &Path, sql: &str, file: &Path) -> Result<(), Error> {
+    let folder = absolute(published)?;
+    let database = folder.join("views.duckdb");
+    if !database.exists() {
+        return Err(Error::NotPublished(folder));
+    }
+    let write = || -> duckdb::Result<()> {
+        let settings = DuckConfig::default().access_mode(AccessMode::ReadOnly)?;
+        let conn = Connection::open_with_flags(&database, settings)?;
+        conn.execute_batch(&init_sql(&folder))?;
+        let sql = sql.trim().trim_end_matches(';');
+        conn.execute_batch(&format!("copy (\n{sql}\n) to {}", quote(&file.to_string_lossy())))
+    };
+    write().map_err(Error::Query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result() -> QueryResult {
+        let text = |s: &str| Some(s.to_owned());
+        QueryResult {
+            columns: vec!["name".into(), "n".into(), "ok".into()],
+            types: vec!["VARCHAR".into(), "BIGINT".into(), "BOOLEAN".into()],
+            rows: vec![
+                vec![text("a,\"b\""), text("12"), text("true")],
+                vec![text(""), None, None],
+            ],
+        }
+    }
+
+    #[test]
+    fn a_table_lines_numbers_up_on_the_right() {
+        let expected = "name    n  ok\n-----  --  ----\na,\"b\"  12  true\n\n";
+        assert_eq!(result().to_table(), expected);
+    }
+
+    #[test]
+    fn csv_tells_a_null_from_an_empty_text() {
+        assert_eq!(result().to_csv(), "name,n,ok\n\"a,\"\"b\"\"\",12,true\n\"\",,\n");
+    }
+
+    #[test]
+    fn json_keeps_numbers_and_nulls() {
+        let expected = r#"[{"name":"a,\"b\"","n":12,"ok":true},{"name":"","n":null,"ok":null}]"#;
+        let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+        let found: serde_json::Value = serde_json::from_str(&result().to_json()).unwrap();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_empty_folder_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = query(folder.path(), "select 1").unwrap_err().to_string();
+        assert!(error.contains("nothing is published"), "{error}");
+    }
+}

@@ -1,0 +1,202 @@
+//! Whatever way rows reach the lake, each mart equals straight SQL over all of them.
+
+mod support;
+
+use iceberg::transaction::{ApplyTransactionAction, Transaction};
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use support::recompute::compare;
+use support::{Bench, Row, row};
+use transformer::Transformer;
+
+/// 2025-09-26T22:00:00Z: polls from here on cross hours and midnight.
+const START: i64 = 1_758_924_000;
+
+/// A fleet of every kind of row over a number of polls, 7 minutes apart.
+fn fleet(aircraft: i64, polls: i64) -> Vec<Row> {
+    let one = |poll: i64, n: i64| {
+        let x = (n * 37 + poll * 11) % 100;
+        let mut state = row(&format!("{:06x}", n * 7919), START + poll * 420);
+        state.callsign = (x % 7 != 0).then(|| format!("AB{}", n * 3 + poll / 9));
+        state.origin_country = match n % 6 {
+            0 => None,
+            1 => Some(String::new()),
+            2 => Some("United States".to_owned()),
+            3 => Some("Republic of Korea".to_owned()),
+            _ => Some("Germany".to_owned()),
+        };
+        state.latitude = (x % 9 != 0).then_some(40.0 + n as f64 % 5.0 + poll as f64 * 0.03);
+        state.longitude = match x % 13 {
+            0 => None,
+            1 => Some(181.0),
+            _ => Some(-3.0 + n as f64 % 3.0),
+        };
+        state.baro_altitude = (x % 5 != 0).then_some(x as f64 * 90.5);
+        state.velocity = (x % 8 != 0).then_some(x as f64 * 4.7);
+        state.on_ground = (x % 10 != 0).then_some(x % 4 == 0);
+        state
+    };
+    let all = (0..polls).flat_map(|poll| (0..aircraft).map(move |n| (poll, n)));
+    let mut rows: Vec<Row> = all.map(|(poll, n)| one(poll, n)).collect();
+    rows[0].icao24 = "ABC123".to_owned();
+    rows
+}
+
+async fn committed(bench: &Bench, batches: &[Vec<Row>], refresh_between: bool) -> Vec<Row> {
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for batch in batches.iter().filter(|batch| !batch.is_empty()) {
+        bench.append(batch).await;
+        if refresh_between {
+            transformer.catch_up().await.unwrap();
+        }
+    }
+    transformer.catch_up().await.unwrap();
+    batches.concat()
+}
+
+#[tokio::test]
+async fn one_commit_a_poll() {
+    let bench = Bench::new().await;
+    let rows = fleet(60, 50);
+    let polls: Vec<Vec<Row>> = rows.chunks(60).map(<[Row]>::to_vec).collect();
+    let rows = committed(&bench, &polls, true).await;
+    compare(bench.published(), &rows).unwrap();
+}
+
+#[tokio::test]
+async fn a_backlog_is_worked_off_in_steps() {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.step_rows = 500;
+    let rows = fleet(60, 50);
+    let polls: Vec<Vec<Row>> = rows.chunks(90).map(<[Row]>::to_vec).collect();
+    let rows = committed(&bench, &polls, false).await;
+    compare(bench.published(), &rows).unwrap();
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    assert_eq!(transformer.refresh().await.unwrap(), None);
+    assert!(transformer.status().caught_up);
+}
+
+#[tokio::test]
+async fn everything_sent_twice_changes_nothing() {
+    let bench = Bench::new().await;
+    let rows = fleet(30, 60);
+    let polls: Vec<Vec<Row>> = rows.chunks(30).map(<[Row]>::to_vec).collect();
+    let once = committed(&bench, &polls, true).await;
+    let counted = bench.query("select sum(aircraft_total), count(*) from kpi_history");
+    // Older polls than are remembered: they are looked up in the lake.
+    committed(&bench, &polls, true).await;
+    assert_eq!(bench.query("select sum(aircraft_total), count(*) from kpi_history"), counted);
+    compare(bench.published(), &once).unwrap();
+}
+
+#[test]
+fn any_order_any_split_any_repeat() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rows = fleet(12, 50);
+    let plan = (
+        Just(rows).prop_shuffle(),
+        proptest::collection::vec(1..120_usize, 1..12),
+        proptest::collection::vec(0..600_usize, 0..80),
+        any::<bool>(),
+    );
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(6));
+    let result = runner.run(&plan, |(rows, sizes, repeats, between)| {
+        let mut sent = rows.clone();
+        sent.extend(repeats.iter().map(|at| rows[*at].clone()));
+        let mut batches = Vec::new();
+        let mut rest = sent.as_slice();
+        for size in sizes {
+            let (batch, after) = rest.split_at(size.min(rest.len()));
+            batches.push(batch.to_vec());
+            rest = after;
+        }
+        batches.push(rest.to_vec());
+        runtime.block_on(async {
+            let bench = Bench::new().await;
+            committed(&bench, &batches, between).await;
+            compare(bench.published(), &sent).map_err(TestCaseError::fail)
+        })
+    });
+    result.unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_watermark_leads_to_a_rebuild() {
+    let bench = Bench::new().await;
+    let rows = fleet(20, 12);
+    let polls: Vec<Vec<Row>> = rows.chunks(20).map(<[Row]>::to_vec).collect();
+    committed(&bench, &polls[..4], true).await;
+    for poll in &polls[4..] {
+        bench.append(poll).await;
+    }
+    let table = bench.table().await;
+    let current = table.metadata().current_snapshot_id().unwrap();
+    let parent = table.metadata().current_snapshot().unwrap().parent_snapshot_id().unwrap();
+    let old: Vec<i64> = table
+        .metadata()
+        .snapshots()
+        .map(|snapshot| snapshot.snapshot_id())
+        .filter(|id| *id != current && *id != parent)
+        .collect();
+    let transaction = Transaction::new(&table);
+    let expire = transaction.expire_snapshots().expire_snapshot_ids(old);
+    let transaction = expire.apply(transaction).unwrap();
+    transaction.commit(&*bench.lake.catalog()).await.unwrap();
+
+    let rows = committed(&bench, &[], false).await;
+    assert!(rows.is_empty());
+    compare(bench.published(), &polls.concat()).unwrap();
+}
+
+#[tokio::test]
+async fn a_new_column_reaches_cleaned_flights() {
+    use iceberg::spec::{PrimitiveType, Type};
+    use iceberg::transaction::AddColumn;
+    let bench = Bench::new().await;
+    committed(&bench, &[fleet(5, 2)], true).await;
+    let table = bench.table().await;
+    let transaction = Transaction::new(&table);
+    let column = AddColumn::optional("operator", Type::Primitive(PrimitiveType::String));
+    let action = transaction.update_schema().add_column(column);
+    let transaction = action.apply(transaction).unwrap();
+    transaction.commit(&*bench.lake.catalog()).await.unwrap();
+    committed(&bench, &[fleet(5, 4)], true).await;
+    let found = bench.query("select distinct operator from cleaned_flights");
+    assert_eq!(found, [[None]]);
+    compare(bench.published(), &fleet(5, 4)).unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_lake_has_empty_marts_and_a_second_writer_is_refused() {
+    let bench = Bench::new().await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    for (mart, _, _) in support::recompute::MARTS {
+        let found = bench.query(&format!("select count(*) from {mart}"));
+        assert_eq!(found, [[Some("0".to_owned())]], "{mart}");
+    }
+    let error = Transformer::open(&bench.config).await.unwrap_err().to_string();
+    assert!(error.contains("in use by another transformer"), "{error}");
+}
+
+#[tokio::test]
+async fn what_did_not_change_is_the_same_file() {
+    use std::os::unix::fs::MetadataExt;
+    let bench = Bench::new().await;
+    // Two days of polls; then one more poll on the second.
+    let rows = fleet(5, 40);
+    let (first, second) = rows.split_at(195);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(first).await;
+    let before = transformer.catch_up().await.unwrap().generation;
+    bench.append(second).await;
+    let after = transformer.catch_up().await.unwrap().generation;
+    let inode = |generation: u64, day: &str| {
+        let file = format!("gen-{generation}/kpi_history/{day}.parquet");
+        std::fs::metadata(bench.published().join(file)).unwrap().ino()
+    };
+    assert_eq!(inode(before, "2025-09-26"), inode(after, "2025-09-26"));
+    assert_ne!(inode(before, "2025-09-27"), inode(after, "2025-09-27"));
+    let status = bench.query("select generation, rows from mart_status where mart = 'kpi_history'");
+    assert_eq!(status, [[Some(after.to_string()), Some("40".to_owned())]]);
+}

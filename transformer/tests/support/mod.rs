@@ -1,0 +1,206 @@
+//! A lake to read from: Iceberg's own writer, a SQLite catalog, a temporary folder.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+
+pub mod recompute;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, ListBuilder, Int32Builder, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
+};
+use arrow::array::builder::ArrayBuilder;
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::spec::DataFileFormat;
+use iceberg::table::Table;
+use iceberg::transaction::{ApplyTransactionAction, Transaction};
+use lake::tables::FLIGHT_STATES;
+use lake::{Lake, LakeConfig};
+use transformer::{Config, Mode, TransformerConfig};
+
+/// One row of `flight_states`; what is not set is what most aircraft have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub icao24: String,
+    pub callsign: Option<String>,
+    pub origin_country: Option<String>,
+    pub longitude: Option<f64>,
+    pub latitude: Option<f64>,
+    pub baro_altitude: Option<f64>,
+    pub on_ground: Option<bool>,
+    pub velocity: Option<f64>,
+    /// Seconds since 1970.
+    pub time: i64,
+}
+
+/// A row of an aircraft in the air over Germany.
+pub fn row(icao24: &str, time: i64) -> Row {
+    Row {
+        icao24: icao24.to_owned(),
+        callsign: Some("DLH123".to_owned()),
+        origin_country: Some("Germany".to_owned()),
+        longitude: Some(8.5),
+        latitude: Some(50.1),
+        baro_altitude: Some(10_000.0),
+        on_ground: Some(false),
+        velocity: Some(220.0),
+        time,
+    }
+}
+
+/// A lake and the transformer's folders in one temporary folder.
+pub struct Bench {
+    pub folder: tempfile::TempDir,
+    pub config: Config,
+    pub lake: Lake,
+}
+
+impl Bench {
+    pub async fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let lake = Lake::open(&config.lake).await.unwrap();
+        Bench {
+            folder,
+            config,
+            lake,
+        }
+    }
+
+    pub async fn table(&self) -> Table {
+        self.lake.load_or_create(&FLIGHT_STATES).await.unwrap()
+    }
+
+    /// Commits rows as one append, one data file a day.
+    pub async fn append(&self, rows: &[Row]) {
+        let table = self.table().await;
+        let files = write(&table, rows);
+        let transaction = Transaction::new(&table);
+        let append = transaction.fast_append().add_data_files(files);
+        let transaction = append.apply(transaction).unwrap();
+        transaction.commit(&*self.lake.catalog()).await.unwrap();
+    }
+
+    pub fn published(&self) -> &Path {
+        &self.config.transformer.published
+    }
+
+    /// The rows of a query over the published marts.
+    pub fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        transformer::query(self.published(), sql).unwrap().rows
+    }
+}
+
+pub fn config(folder: &Path) -> Config {
+    Config {
+        lake: LakeConfig::in_folder(&folder.join("warehouse")),
+        transformer: TransformerConfig {
+            mode: Mode::Continuous,
+            analytics: folder.join("analytics"),
+            published: folder.join("published"),
+            poll_interval: Duration::from_millis(50),
+            window: Duration::from_secs(24 * 3600),
+            keep_generations: Duration::from_secs(1800),
+            step_rows: 500_000,
+            memory_limit: "128MiB".to_owned(),
+            threads: 2,
+        },
+        http: service::config::HttpConfig {
+            listen: String::new(),
+        },
+        log: service::config::LogConfig::default(),
+    }
+}
+
+/// Writes rows as Parquet files with field ids, one a day, as the consumer does.
+pub fn write(table: &Table, rows: &[Row]) -> Vec<iceberg::spec::DataFile> {
+    use std::collections::BTreeMap;
+    let mut days: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        days.entry(row.time.div_euclid(86_400)).or_default().push(row.clone());
+    }
+    days.iter().map(|(day, rows)| write_day(table, *day, rows)).collect()
+}
+
+fn write_day(table: &Table, day: i64, rows: &[Row]) -> iceberg::spec::DataFile {
+    use iceberg::spec::{DataContentType, DataFileBuilder, Datum, Literal, Struct};
+    let batch = record_batch(table, rows);
+    let folder = table.metadata().location().strip_prefix("file://").unwrap();
+    let folder = Path::new(folder).join("data");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{}.parquet", uuid::Uuid::now_v7()));
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let times = rows.iter().map(|row| row.time * 1_000_000);
+    let bound = |micros| [(19, Datum::timestamptz_micros(micros))].into();
+    DataFileBuilder::default()
+        .content(DataContentType::Data)
+        .file_path(format!("file://{}", path.display()))
+        .file_format(DataFileFormat::Parquet)
+        .file_size_in_bytes(std::fs::metadata(&path).unwrap().len())
+        .record_count(rows.len() as u64)
+        .partition_spec_id(table.metadata().default_partition_spec_id())
+        .partition(Struct::from_iter([Some(Literal::date(i32::try_from(day).unwrap()))]))
+        .lower_bounds(bound(times.clone().min().unwrap()))
+        .upper_bounds(bound(times.max().unwrap()))
+        .build()
+        .unwrap()
+}
+
+fn record_batch(table: &Table, rows: &[Row]) -> RecordBatch {
+    let schema = Arc::new(schema_to_arrow_schema(table.metadata().current_schema()).unwrap());
+    let micros = |seconds: Vec<Option<i64>>| -> ArrayRef {
+        let seconds = seconds.into_iter().map(|s| s.map(|s| s * 1_000_000));
+        Arc::new(TimestampMicrosecondArray::from_iter(seconds).with_timezone("+00:00"))
+    };
+    let doubles = |of: fn(&Row) -> Option<f64>| -> ArrayRef {
+        Arc::new(Float64Array::from_iter(rows.iter().map(of)))
+    };
+    let texts = |of: fn(&Row) -> Option<&str>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(rows.iter().map(of)))
+    };
+    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        "icao24" => texts(|row| Some(&row.icao24)),
+        "callsign" => texts(|row| row.callsign.as_deref()),
+        "origin_country" => texts(|row| row.origin_country.as_deref()),
+        "squawk" => texts(|_| Some("0021")),
+        "source" => texts(|_| Some("replay")),
+        "longitude" => doubles(|row| row.longitude),
+        "latitude" => doubles(|row| row.latitude),
+        "baro_altitude" => doubles(|row| row.baro_altitude),
+        "velocity" => doubles(|row| row.velocity),
+        "true_track" | "vertical_rate" | "geo_altitude" => doubles(|_| Some(1.0)),
+        "on_ground" => Arc::new(BooleanArray::from_iter(rows.iter().map(|row| row.on_ground))),
+        "spi" => Arc::new(BooleanArray::from_iter(rows.iter().map(|_| Some(false)))),
+        "position_source" | "category" => {
+            Arc::new(Int32Array::from_iter(rows.iter().map(|_| Some(0))))
+        }
+        "snapshot_time" | "ingestion_time" | "last_contact" | "time_position" => {
+            micros(rows.iter().map(|row| Some(row.time)).collect())
+        }
+        "sensors" => {
+            let arrow::datatypes::DataType::List(element) = field.data_type() else {
+                panic!("sensors is not a list");
+            };
+            let mut list = ListBuilder::new(Int32Builder::new()).with_field(Arc::clone(element));
+            for _ in rows {
+                list.values().append_value(7);
+                list.append(true);
+            }
+            assert_eq!(list.len(), rows.len());
+            Arc::new(list.finish())
+        }
+        other => {
+            let data_type = field.data_type();
+            assert!(field.is_nullable(), "{other} is required");
+            arrow::array::new_null_array(data_type, rows.len())
+        }
+    });
+    let columns: Vec<ArrayRef> = columns.collect();
+    RecordBatch::try_new(schema, columns).unwrap()
+}
