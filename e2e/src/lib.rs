@@ -1,1 +1,41 @@
-//! See ARCHITECTURE.md.
+//! What the end-to-end tests share: real servers, the services as processes, and readers of
+//! the lake that are not ours.
+//!
+//! A missing server, program or reader fails the test that needs it: nothing is skipped.
+//! Nothing waits for time to pass; [`wait`] waits for a state, with a deadline.
+//!
+//! - [`server`]: Apache Kafka and a schema registry, started by the scripts in `servers/`.
+//! - [`process`]: our programs, with signals.
+//! - [`load`]: polls of a seeded fleet, published in transactions.
+//! - [`lake`]: the table counted by pyiceberg and by DuckDB.
+
+// Test support may panic: that is how a test fails.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+pub mod lake;
+pub mod load;
+pub mod process;
+pub mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a parent")
+        .to_owned()
+}
+
+/// Waits until `check` gives something; `what` is said when it does not within `limit`.
+pub fn wait<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(value) = check() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
