@@ -5,9 +5,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
 use service::data_folder::DataFolder;
 use service::shutdown::Shutdown;
@@ -22,19 +23,8 @@ const CHILD: &str = "SERVICE_TEST_CHILD";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The folder to work in, when this process is a child.
-fn child_folder() -> Option<std::path::PathBuf> {
+fn child_folder() -> Option<PathBuf> {
     std::env::var_os(CHILD).map(Into::into)
-}
-
-/// Starts the test `name` of this program as a child in `folder`.
-fn start(name: &str, folder: &Path, environment: &[(&str, &str)]) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(CHILD, folder)
-        .envs(environment.iter().copied())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 /// Says that the child has come to `state`.
@@ -42,35 +32,69 @@ fn tell(state: &str) {
     println!("\nchild: {state}");
 }
 
-/// Waits until the child says that it has come to `state`.
-fn until(child: &mut Child, state: &str) {
-    let wanted = format!("child: {state}");
-    let output = BufReader::new(child.stdout.as_mut().unwrap());
-    assert!(
-        output.lines().any(|line| line.unwrap() == wanted),
-        "the child never came to {state}"
-    );
+/// A child under way. It does not outlive the test.
+struct Running {
+    child: Child,
+    /// What it says it has come to.
+    states: Receiver<String>,
 }
 
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill")
-        .args([format!("-{name}"), child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
+impl Running {
+    /// Starts the test `name` of this program as a child in `folder`.
+    fn start(name: &str, folder: &Path, environment: &[(&str, &str)]) -> Running {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture", "--test-threads=1"])
+            .env(CHILD, folder)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, states) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if let Some(state) = line.strip_prefix("child: ")
+                    && sender.send(state.to_owned()).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        Running { child, states }
+    }
+
+    /// Waits until the child has come to `state`.
+    fn until(&self, state: &str) {
+        while self.states.recv_timeout(DEADLINE).unwrap() != state {}
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits until the child has ended; gives how, and the last state it came to.
+    fn wait(mut self) -> (ExitStatus, Option<String>) {
+        // Its output ends when it does.
+        let mut last = None;
+        loop {
+            match self.states.recv_timeout(DEADLINE) {
+                Ok(state) => last = Some(state),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the child did not end"),
+            }
+        }
+        (self.child.wait().unwrap(), last)
+    }
 }
 
-fn wait(mut child: Child) -> ExitStatus {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if start.elapsed() > DEADLINE {
-            child.kill().unwrap();
-            panic!("the child did not end in {DEADLINE:?}");
-        }
-        std::thread::sleep(Duration::from_millis(5));
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -88,12 +112,12 @@ fn the_first_signal_asks_and_the_second_ends() {
     }
     for (first, second) in [("INT", "TERM"), ("TERM", "INT")] {
         let name = "the_first_signal_asks_and_the_second_ends";
-        let mut child = start(name, Path::new(""), &[]);
-        until(&mut child, "waiting");
-        signal(&child, first);
-        until(&mut child, "asked");
-        signal(&child, second);
-        assert_eq!(wait(child).code(), Some(130));
+        let child = Running::start(name, Path::new(""), &[]);
+        child.until("waiting");
+        child.signal(first);
+        child.until("asked");
+        child.signal(second);
+        assert_eq!(child.wait().0.code(), Some(130));
     }
 }
 
@@ -108,13 +132,13 @@ fn a_killed_process_leaves_its_folder_free() {
     }
     let temp = tempfile::tempdir().unwrap();
     let name = "a_killed_process_leaves_its_folder_free";
-    let mut child = start(name, temp.path(), &[]);
-    until(&mut child, "holding");
+    let child = Running::start(name, temp.path(), &[]);
+    child.until("holding");
     let refused = DataFolder::open(temp.path(), "the parent").unwrap_err();
-    let wanted = format!("is in use by the child (process {} on ", child.id());
+    let wanted = format!("is in use by the child (process {} on ", child.child.id());
     assert!(refused.to_string().contains(&wanted), "{refused}");
-    signal(&child, "KILL");
-    assert_eq!(wait(child).signal(), Some(SIGKILL));
+    child.signal("KILL");
+    assert_eq!(child.wait().0.signal(), Some(SIGKILL));
     DataFolder::open(temp.path(), "the parent").unwrap();
 }
 
@@ -145,15 +169,10 @@ fn a_crash_point_aborts_where_the_environment_says() {
         ("test.step:4", "went on", false),
         ("elsewhere", "went on", false),
     ] {
-        let mut child = start(name, Path::new(""), &[("CONTRAIL_CRASH_AT", at)]);
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let said: Vec<_> = output
-            .lines()
-            .map(|line| line.unwrap())
-            .filter_map(|line| line.strip_prefix("child: ").map(str::to_owned))
-            .collect();
-        assert_eq!(said.last().map(String::as_str), Some(last), "{at}");
-        let signal = wait(child).signal();
+        let child = Running::start(name, Path::new(""), &[("CONTRAIL_CRASH_AT", at)]);
+        let (status, reached) = child.wait();
+        assert_eq!(reached.as_deref(), Some(last), "{at}");
+        let signal = status.signal();
         assert_eq!(signal, aborted.then_some(SIGABRT), "{at}");
     }
 }
@@ -176,7 +195,8 @@ fn without_the_feature_a_crash_point_does_nothing() {
         return;
     }
     let name = "without_the_feature_a_crash_point_does_nothing";
-    let mut child = start(name, Path::new(""), &[("CONTRAIL_CRASH_AT", "test.step")]);
-    until(&mut child, "went on");
-    assert!(wait(child).success());
+    let child = Running::start(name, Path::new(""), &[("CONTRAIL_CRASH_AT", "test.step")]);
+    let (status, reached) = child.wait();
+    assert!(status.success());
+    assert_eq!(reached.as_deref(), Some("went on"));
 }
