@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use serde_json::json;
 
 pub(crate) const REMAINING: &str = "x-rate-limit-remaining";
@@ -47,7 +47,13 @@ pub(crate) fn broken_off(whole: Vec<u8>) -> Response {
         (header::CONTENT_TYPE, JSON),
         (header::CONTENT_LENGTH, HeaderValue::from(length)),
     ];
-    let body = Body::from_stream(stream::iter([Ok(half), Err(broken)]));
+    let sent = stream::iter([Ok(half)]);
+    // The pause lets the server write what it has; it would drop that with the error.
+    let broken = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(broken)
+    });
+    let body = Body::from_stream(sent.chain(broken));
     (headers, body).into_response()
 }
 

@@ -211,7 +211,8 @@ mod tests {
                 .flights(&Wanted::All, NOON - 3_600, NOON, NOON)
                 .is_empty()
         );
-        let (begin, end) = (NOON - 2 * DAY, NOON - DAY);
+        // All have landed before today, and none two days before noon.
+        let (begin, end) = (NOON - 2 * DAY, NOON - 3 * DAY / 2);
         let known = |now| {
             let flights = fleet.flights(&Wanted::All, begin, end, now);
             let unknown = flights
