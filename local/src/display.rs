@@ -1,0 +1,90 @@
+//! What a person sees: in a terminal a status line under the log, elsewhere log lines.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use service::config::LogConfig;
+use service::telemetry::{self, TelemetryError};
+
+/// How often a status line moves while nothing happens.
+const TICK: Duration = Duration::from_millis(250);
+/// How often the log says how far things are, where there is no terminal.
+pub const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// The terminal, or its absence.
+pub struct Display {
+    bars: MultiProgress,
+    is_terminal: bool,
+}
+
+impl Display {
+    /// Looks whether stderr is a terminal.
+    pub fn new() -> Display {
+        Display {
+            bars: MultiProgress::new(),
+            is_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether there is a status line, so that the log need not say how far things are.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Starts the log, above the status line when there is one.
+    ///
+    /// # Errors
+    /// When `log.level` cannot be read.
+    pub fn start_log(&self, config: &LogConfig) -> Result<(), TelemetryError> {
+        if !self.is_terminal {
+            return telemetry::init(config);
+        }
+        let bars = self.bars.clone();
+        telemetry::init_to(config, move || AboveBars(bars.clone()))
+    }
+
+    /// Writes to stdout. A reader that has gone away is no reason to stop.
+    pub fn say(&self, text: &str) {
+        self.bars.suspend(|| {
+            let _ = writeln!(io::stdout(), "{text}");
+        });
+    }
+
+    /// A line of text that is written again and again; unseen where there is no terminal.
+    pub fn line(&self) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.enable_steady_tick(TICK);
+        bar
+    }
+
+    /// A bar of `length` rows; unseen where there is no terminal.
+    pub fn rows(&self, length: u64) -> ProgressBar {
+        let template = "{bar:32} {human_pos}/{human_len} rows, {per_sec}, {eta} left {msg}";
+        let bar = self.bars.add(ProgressBar::new(length));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(TICK);
+        bar
+    }
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Display::new()
+    }
+}
+
+/// Writes to stderr with the bars out of the way.
+struct AboveBars(MultiProgress);
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
