@@ -102,7 +102,8 @@ pub(super) fn set_current(folder: &Path, number: u64) -> Result<(), Error> {
     let fresh = folder.join(".CURRENT");
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&fresh)?;
-        writeln!(file, "{}", folder_name(number))?;
+        // No line end: `trim` of readers takes away blanks only.
+        write!(file, "{}", folder_name(number))?;
         file.sync_all()?;
         fs::rename(&fresh, folder.join(CURRENT))
     };
