@@ -1,4 +1,5 @@
 //! A broker that is not there, or that refuses the login: one clear error, in bounded time.
+#![cfg(test)]
 
 mod common;
 

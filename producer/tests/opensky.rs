@@ -1,4 +1,5 @@
 //! How the client deals with everything OpenSky does over HTTP.
+#![cfg(test)]
 
 mod common;
 

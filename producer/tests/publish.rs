@@ -1,4 +1,5 @@
 //! Transactions against a broker: what readers see, and when.
+#![cfg(test)]
 
 mod common;
 

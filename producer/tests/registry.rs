@@ -1,4 +1,5 @@
 //! How the schema is registered, and what a registry may answer.
+#![cfg(test)]
 
 mod common;
 

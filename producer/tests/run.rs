@@ -1,4 +1,5 @@
 //! The whole producer: scripted answers in, records out.
+#![cfg(test)]
 
 mod common;
 
@@ -78,7 +79,8 @@ async fn set_up(dir: &Path, pairs: &[(&str, &str)]) -> (Scripted, Scripted, Conf
         ("producer.interval", "150ms"),
     ];
     all.extend_from_slice(pairs);
-    (opensky, registry, config(&all))
+    let config = config(&all);
+    (opensky, registry, config)
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@
 //! callsigns padded or blank, unknown keys beside the two. Whatever else differs makes the
 //! whole body unreadable: a poll is published whole or not at all, and nothing is dropped in
 //! silence.
+//!
+//! Fractions are read exactly up to 15 significant digits, of which OpenSky sends at most ten;
+//! beyond that the JSON reader may be off by one in the last binary place.
 
 use std::borrow::Cow;
 use std::fmt;

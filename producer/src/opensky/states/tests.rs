@@ -207,12 +207,9 @@ fn fraction(value: Option<f64>) -> Value {
 }
 
 fn any_row() -> impl Strategy<Value = (FlightState, Value)> {
-    let number = || {
-        of(prop_oneof![
-            -1e6..1e6f64,
-            (-1000..1000i32).prop_map(f64::from)
-        ])
-    };
+    let decimals = (-99_999_999_999..99_999_999_999_i64, 0..5)
+        .prop_map(|(digits, places)| digits as f64 / 10_f64.powi(places));
+    let number = || of(decimals.clone());
     let text = (
         "[0-9a-f]{6}",
         of("[A-Z0-9]{1,8}"),
