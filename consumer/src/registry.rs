@@ -20,6 +20,7 @@ pub struct Registry {
 impl Registry {
     /// Prepares to ask; nothing is sent yet.
     pub fn new(config: &RegistryConfig) -> Result<Registry, ConsumerError> {
+        service::tls::install_provider();
         let mut builder = SrSettings::new_builder(config.url.clone());
         builder.set_timeout(REQUEST_TIMEOUT);
         if !config.username.is_empty() {

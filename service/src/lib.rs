@@ -4,7 +4,7 @@
 //! [`telemetry`], and serves [`health`] and [`metrics`] over [`http`] until [`shutdown`].
 //! What can fail meanwhile is tried again by [`retry`] or said in one line by [`fault`].
 //! [`data_folder`] guards the local folder against a second process, and [`crash`] marks the
-//! steps at which tests kill a service.
+//! steps at which tests kill a service. [`tls`] is for whoever makes an HTTP client.
 //!
 //! Nothing here knows Kafka, Iceberg or DuckDB: this crate has no sibling dependency.
 
@@ -15,6 +15,7 @@ pub mod telemetry;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod tls;
 
 pub mod shutdown;
 
