@@ -11,6 +11,7 @@
 //! - [`broker`], [`registry`], [`trim`]: Kafka and the schema registry, in memory.
 //! - [`live`]: producer, consumer and transformer side by side, and their end in order;
 //!   [`part`] is one of them.
+//! - [`marts`]: the marts brought up to the lake, before and after that.
 //! - [`recordings`], [`presence`], [`replay`]: recorded bodies through the same chain.
 //! - [`figures`], [`display`]: what a person sees meanwhile.
 //! - [`inspect`]: what is in a data folder.
@@ -24,6 +25,7 @@ pub mod registry;
 pub mod trim;
 
 pub mod live;
+pub mod marts;
 mod part;
 
 pub mod presence;

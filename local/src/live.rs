@@ -17,6 +17,7 @@ use crate::display::{Display, LOG_EVERY};
 use crate::error::Error;
 use crate::figures::{Figures, Milestones};
 use crate::home::{Home, Servers};
+use crate::marts;
 use crate::part::Part;
 use crate::trim;
 
@@ -57,7 +58,7 @@ pub async fn run(
 ) -> Result<Summary, Error> {
     let started = Instant::now();
     // The broker is new and knows of no poll, but the lake may hold them up to just now.
-    let before = count_what_is_there(home).await?;
+    let before = count(home).await?;
     let published_until = before.as_of.map(|time| time.timestamp());
 
     let (produced_by, produced) = watch::channel(producer::Progress::default());
@@ -117,7 +118,7 @@ pub async fn run(
     let transformed = transformer.end().await;
     trimmer.abort();
     // Whatever happened, what was committed is shown; but the first error is the one to tell.
-    let marts = count_and_publish(home).await;
+    let marts = show(home).await;
     let produced = produced?;
     let consumed = consumed?;
     drained?;
@@ -129,20 +130,17 @@ pub async fn run(
     })
 }
 
-/// Counts what the lake has and the marts do not show yet, as after a crash.
-async fn count_what_is_there(home: &Home) -> Result<transformer::Status, Error> {
+/// The marts as they are, with what a crash may have left in the lake.
+async fn count(home: &Home) -> Result<transformer::Status, Error> {
     let mut transformer = Transformer::open(&home.transformer(Mode::Continuous)).await?;
-    while transformer.refresh().await?.is_some() {}
+    marts::count(&mut transformer).await?;
     Ok(transformer.status())
 }
 
-/// Counts everything the lake has and publishes it when that changes what readers see.
-async fn count_and_publish(home: &Home) -> Result<transformer::Status, Error> {
+/// The marts with everything the lake has, as readers see it.
+async fn show(home: &Home) -> Result<transformer::Status, Error> {
     let mut transformer = Transformer::open(&home.transformer(Mode::Once)).await?;
-    while transformer.refresh().await?.is_some() {}
-    if transformer.publication_due().await? {
-        transformer.publish(true).await?;
-    }
+    marts::show(&mut transformer, &home.folder().published()).await?;
     Ok(transformer.status())
 }
 

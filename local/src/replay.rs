@@ -22,6 +22,7 @@ use crate::config::{Command, Config};
 use crate::display::{Display, LOG_EVERY};
 use crate::error::Error;
 use crate::home::{Home, Servers};
+use crate::marts;
 use crate::part::Part;
 use crate::presence::Presence;
 use crate::recordings::{self, Recording, RecordingError, Scan};
@@ -102,8 +103,9 @@ pub async fn run(
     } = scan(request, display).await?;
     let home = Home::open(data, Command::Replay, config)?;
     let mut transformer = Transformer::open(&home.transformer(Mode::Once)).await?;
-    show_all(&mut transformer).await?;
-    let presence = Presence::read(home.folder().published()).await?;
+    let published = home.folder().published();
+    marts::show(&mut transformer, &published).await?;
+    let presence = Presence::read(published).await?;
     let mut summary = Summary {
         bodies: recordings.len() as u64,
         repeated,
@@ -142,15 +144,6 @@ async fn scan(request: Request, display: &Display) -> Result<Scan, Error> {
         tracing::warn!(%error, "left out");
     }
     Ok(scan)
-}
-
-/// Counts all the lake has, and publishes it unless readers see all of it.
-async fn show_all(transformer: &mut Transformer) -> Result<(), Error> {
-    while transformer.refresh().await?.is_some() {}
-    if transformer.publication_due().await? {
-        transformer.publish(true).await?;
-    }
-    Ok(())
 }
 
 /// Everything that is needed while bodies are on their way.
@@ -193,7 +186,7 @@ impl Chain<'_> {
         let consumed = consumer.end().await;
         trimmer.abort();
         let mut transformer = counting.end().await?;
-        show_all(&mut transformer).await?;
+        marts::show(&mut transformer, &self.home.folder().published()).await?;
         let consumed = consumed?;
 
         summary.published = published?;
@@ -206,7 +199,7 @@ impl Chain<'_> {
         Ok(summary)
     }
 
-    /// Publishes the recordings in their order and waits until they are committed. Returns
+    /// Publishes the recordings in their order and waits until the consumer has them. Returns
     /// how many were, which is less than all only after a shutdown.
     async fn publish(
         &self,
@@ -222,7 +215,6 @@ impl Chain<'_> {
         let total = to_do.iter().map(|recording| recording.rows).sum();
         let shown = Shown::new(self.display, total);
         let (mut count, mut rows) = (0, 0);
-        let mut last_offsets = std::collections::BTreeMap::new();
         while let Some(poll) = bodies.recv().await {
             let poll = poll?;
             let has_room = |progress: &consumer::Progress| {
@@ -239,13 +231,15 @@ impl Chain<'_> {
                 ingestion_time: Utc::now(),
                 source: Source::Replay,
             };
-            let published = publisher.publish(&poll, stamp).await?;
-            last_offsets.extend(published.offsets);
-            rows += published.rows;
+            rows += publisher.publish(&poll, stamp).await?.rows;
             count += 1;
         }
-        let is_done = |progress: &consumer::Progress| trim::is_committed(&last_offsets, progress);
-        let drained = shown.until(&mut consumed, is_done);
+        // What it has read it commits when it is ended.
+        let is_read = |progress: &consumer::Progress| {
+            let read = progress.rows_committed + progress.dead_letters + progress.buffered_rows;
+            read >= rows
+        };
+        let drained = shown.until(&mut consumed, is_read);
         tokio::time::timeout(DRAIN, drained)
             .await
             .map_err(|_| Error::NotDrained {
@@ -296,7 +290,7 @@ async fn count_along(
 ) -> Result<Transformer, Error> {
     let mut counted = 0;
     loop {
-        while transformer.refresh().await?.is_some() {}
+        marts::count(&mut transformer).await?;
         tokio::select! {
             () = ending.wait() => return Ok(transformer),
             committed = commits_beyond(&mut consumed, counted) => match committed {
