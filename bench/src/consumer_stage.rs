@@ -1,0 +1,170 @@
+//! `consumer`: from a full topic to the committed table, against its limit: the same records
+//! from memory, decoded by the same decoder and written by the same writer, and nothing else.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use consumer::chunk::Chunk;
+use consumer::{Config, Progress, write};
+use lake::tables::FLIGHT_STATES;
+use lake::{Lake, LakeConfig};
+use service::health::Health;
+use service::shutdown::Shutdown;
+use simulator::Fleet;
+use tokio::sync::watch;
+
+use crate::input::{self, AIRCRAFT, INTERVAL, NOON, SEED};
+use crate::process::own_cpu;
+use crate::report::{Aim, Figure};
+use crate::sample::Sample;
+use crate::servers::Servers;
+use crate::{Scale, progress};
+
+const STAGE: &str = "consumer";
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// One way through all rows.
+struct Run {
+    wall: Duration,
+    /// Of this whole process, the embedded broker with it.
+    cpu: Duration,
+}
+
+/// Measures it: the topic is filled once, then limit and consumer take turns.
+///
+/// # Errors
+/// When anything fails, or a row is missing from a table.
+pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>> {
+    let (polls, turns) = scale.pick((100, 5), (30, 3));
+    let folder = folder.join(STAGE);
+    let servers = Servers::start(&folder).await?;
+    progress(&format!(
+        "filling the topic with {polls} polls of {AIRCRAFT} aircraft"
+    ));
+    let rows = fill(&servers, polls).await?;
+    let chunks = servers.read(rows)?;
+    let mut ratios = Vec::new();
+    let (mut read, mut limits, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 1..=turns {
+        progress(&format!("turn {turn} of {turns}"));
+        let limit = clocked(decode_and_write(&folder, &servers, &chunks)).await?;
+        let run = clocked(consume(&folder, &servers, rows as u64)).await?;
+        read.push(clocked(async { servers.read(rows) }).await?);
+        ratios.push(limit.wall.as_secs_f64() / run.wall.as_secs_f64());
+        limits.push(limit);
+        runs.push(run);
+    }
+    let rate = |runs: &[Run]| {
+        let rates = runs
+            .iter()
+            .map(|run| rows as f64 / run.wall.as_secs_f64() / 1e3);
+        Sample::new(rates)
+    };
+    let cpu = |runs: &[Run]| {
+        let cpu = runs
+            .iter()
+            .map(|run| run.cpu.as_secs_f64() / run.wall.as_secs_f64());
+        format!("{:.2} cores busy", Sample::new(cpu).median())
+    };
+    let unit = "k rows/s";
+    Ok(vec![
+        Figure::median(
+            STAGE,
+            "topic to table, of its limit",
+            &Sample::new(ratios),
+            "×",
+        )
+        .aim(Aim::AtLeast(0.5))
+        .note(format!("{rows} rows, {turns} turns each")),
+        Figure::median(STAGE, "topic to committed table", &rate(&runs), unit)
+            .note(format!("broker included: {}", cpu(&runs))),
+        Figure::median(STAGE, "limit: memory to Parquet", &rate(&limits), unit).note(cpu(&limits)),
+        Figure::median(STAGE, "topic read and dropped", &rate(&read), unit)
+            .note(format!("broker included: {}", cpu(&read))),
+    ])
+}
+
+/// Publishes so many polls; the number of rows.
+async fn fill(servers: &Servers, polls: i64) -> anyhow::Result<usize> {
+    let fleet = Fleet::new(SEED, AIRCRAFT);
+    let mut rows = 0;
+    for number in 0..polls {
+        let poll = input::poll(&fleet, NOON + number * INTERVAL)?;
+        rows += poll.states.len();
+        servers.publish(&poll).await?;
+    }
+    Ok(rows)
+}
+
+async fn clocked<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Run> {
+    let (began, cpu) = (Instant::now(), own_cpu());
+    // What comes out is let go of after the clock has stopped.
+    let result = work.await?;
+    let run = Run {
+        wall: began.elapsed(),
+        cpu: own_cpu().saturating_sub(cpu),
+    };
+    drop(result);
+    Ok(run)
+}
+
+fn config(folder: &Path, servers: &Servers) -> anyhow::Result<(Config, tempfile::TempDir)> {
+    let warehouse = tempfile::tempdir_in(folder)?;
+    let pairs = [
+        ("kafka.brokers", &*servers.broker.bootstrap()),
+        ("registry.url", &servers.registry.url()),
+    ];
+    let mut config: Config = input::config(consumer::config::DEFAULTS, &pairs)?;
+    config.lake = LakeConfig::in_folder(warehouse.path());
+    Ok((config, warehouse))
+}
+
+/// The limit. Files are as large as the consumer's: it commits at this many bytes.
+async fn decode_and_write(
+    folder: &Path,
+    servers: &Servers,
+    chunks: &[Chunk],
+) -> anyhow::Result<tempfile::TempDir> {
+    let (config, warehouse) = config(folder, servers)?;
+    let lake = Lake::open(&config.lake).await?;
+    let table = lake.load_or_create(&FLIGHT_STATES).await?;
+    let mut decoder = input::decoder(&table, servers.schema_id)?;
+    let full = config.consumer.commit_bytes.as_usize();
+    let (mut batches, mut size) = (Vec::new(), 0);
+    for (number, chunk) in chunks.iter().enumerate() {
+        for batch in input::decode(&mut decoder, chunk)? {
+            size += batch.get_array_memory_size();
+            batches.push(batch);
+        }
+        if size >= full || number + 1 == chunks.len() {
+            write::write_files(&table, &batches, &uuid::Uuid::now_v7().to_string()).await?;
+            batches.clear();
+            size = 0;
+        }
+    }
+    Ok(warehouse)
+}
+
+/// The consumer, from its start until every row is committed and it has left its group.
+async fn consume(folder: &Path, servers: &Servers, rows: u64) -> anyhow::Result<tempfile::TempDir> {
+    let (config, warehouse) = config(folder, servers)?;
+    let shutdown = Shutdown::new();
+    let (sender, mut watched) = watch::channel(Progress::default());
+    let running = consumer::run(config, Health::new(), shutdown.clone(), Some(sender));
+    let end_when_read = async {
+        // What is left in the buffer is committed at the end, not when it is old enough.
+        let all = |seen: &Progress| seen.rows_committed + seen.buffered_rows >= rows;
+        let read = tokio::time::timeout(LIMIT, watched.wait_for(all))
+            .await
+            .is_ok();
+        shutdown.trigger();
+        read
+    };
+    let (summary, read) = tokio::join!(running, end_when_read);
+    let summary = summary.context("the consumer failed")?;
+    if !read || summary.rows_committed != rows || summary.dead_letters > 0 {
+        bail!("{rows} rows were to be committed, the consumer did {summary:?}");
+    }
+    Ok(warehouse)
+}
