@@ -17,8 +17,14 @@ use crate::ConsumerError;
 /// What stands for the topic id where the broker does not give one.
 pub const NO_TOPIC_ID: &str = "-";
 
-/// librdkafka's text of the all-zero id.
+/// The all-zero id, which stands for none.
 const ZERO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+/// Kafka's own spelling of an id. librdkafka uses the other base64 alphabet, whose slash would
+/// end a part of the table property that the id becomes a part of.
+fn url_safe(base64: &str) -> String {
+    base64.replace('+', "-").replace('/', "_")
+}
 
 /// The ids of cluster and topic; `None` for the topic while it does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +153,7 @@ impl Event {
             if id.is_null() {
                 String::new()
             } else {
-                text(rd::rd_kafka_Uuid_base64str(id))
+                url_safe(&text(rd::rd_kafka_Uuid_base64str(id)))
             }
         };
         let known = !id.is_empty() && id != ZERO_ID;
@@ -165,4 +171,26 @@ unsafe fn text(pointer: *const std::ffi::c_char) -> String {
     unsafe { CStr::from_ptr(pointer) }
         .to_string_lossy()
         .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::{Positions, Stream};
+
+    #[test]
+    fn an_id_of_any_bytes_can_be_part_of_a_property() {
+        let stream = Stream {
+            cluster: "MkU3OEVBNTctOEUyRi00".to_owned(),
+            topic_id: url_safe("a/b+c/LPTg6vFyTxnq3dEQ"),
+            group: "group".to_owned(),
+        };
+        assert_eq!(stream.topic_id, "a_b-c_LPTg6vFyTxnq3dEQ");
+        let stored = [(stream.property(3), "7".to_owned())].into();
+        assert_eq!(
+            stream.positions(&stored).unwrap(),
+            Positions::from([(3, 7)])
+        );
+        assert!(stream.obsolete(&stored).is_empty());
+    }
 }

@@ -47,9 +47,14 @@ settle_port() {
         if [ -s "$1/port" ]; then port=$(cat "$1/port"); else port=$(free_ports "$3"); fi
     fi
     echo "$port" >"$1/port"
-    local each
+    local each waited
     for ((each = port; each < port + $3; each++)); do
-        port_is_free "$each" || die "port $each is taken"
+        # A killed server loses its command line, by which `end` knows it, before its sockets.
+        for ((waited = 0; waited < 50; waited++)); do
+            port_is_free "$each" && continue 2
+            sleep 0.1
+        done
+        die "port $each is taken"
     done
     echo "$port"
 }

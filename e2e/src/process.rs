@@ -107,6 +107,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(20)..];
+            eprintln!("--- the end of {}'s log:\n{}", self.name, tail.join("\n"));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -33,8 +33,8 @@ fn crashing_consumer(
         format!("lake.warehouse={}", warehouse.display()),
         "consumer.commit_age=300ms".to_owned(),
         "log.level=consumer=debug,info".to_owned(),
-        r#"kafka.properties."session.timeout.ms"=6000"#.to_owned(),
-        r#"kafka.properties."heartbeat.interval.ms"=500"#.to_owned(),
+        "kafka.properties.session.timeout.ms=6000".to_owned(),
+        "kafka.properties.heartbeat.interval.ms=500".to_owned(),
     ];
     let arguments = settings
         .iter()
