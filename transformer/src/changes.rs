@@ -144,7 +144,10 @@ async fn appended(table: &Table, run: Vec<&SnapshotRef>) -> Result<Changes, Erro
         return Ok(Changes::None);
     };
     let ids: HashSet<i64> = run.iter().map(|snapshot| snapshot.snapshot_id()).collect();
-    let entries = entries(table, last, |manifest| ids.contains(&manifest.added_snapshot_id)).await?;
+    let entries = entries(table, last, |manifest| {
+        ids.contains(&manifest.added_snapshot_id)
+    })
+    .await?;
     let mut seen = HashSet::new();
     let fresh = entries.iter().filter(|entry| {
         entry.is_alive()

@@ -66,14 +66,20 @@ fn main() -> ExitCode {
         }
         command => {
             if matches!(command, Some(Command::Once)) {
-                args.common.set.push(("transformer.mode".into(), "once".into()));
+                args.common
+                    .set
+                    .push(("transformer.mode".into(), "once".into()));
             }
-            service::cli::run(&args.common, &DEFAULTS, |mut config: Config, health, shutdown| {
-                if matches!(command, Some(Command::Run)) {
-                    config.transformer.mode = Mode::Continuous;
-                }
-                transformer::run(config, health, shutdown, None)
-            })
+            service::cli::run(
+                &args.common,
+                &DEFAULTS,
+                |mut config: Config, health, shutdown| {
+                    if matches!(command, Some(Command::Run)) {
+                        config.transformer.mode = Mode::Continuous;
+                    }
+                    transformer::run(config, health, shutdown, None)
+                },
+            )
         }
     }
 }

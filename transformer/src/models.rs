@@ -278,9 +278,8 @@ fn publish(text: &str) -> Result<Publish, String> {
             at_least: humantime::parse_duration(at_least).ok()?,
         })
     };
-    rule().ok_or_else(|| {
-        format!("{text:?} is not of the form \"2% of the time, at least every 5m\"")
-    })
+    rule()
+        .ok_or_else(|| format!("{text:?} is not of the form \"2% of the time, at least every 5m\""))
 }
 
 /// Sorts models so that each comes after those it depends on; names of no model are tables.
@@ -318,7 +317,11 @@ mod tests {
 
     #[test]
     fn every_mart_says_what_its_columns_mean() {
-        for model in Models::embedded().unwrap().iter().filter(|model| model.mart) {
+        for model in Models::embedded()
+            .unwrap()
+            .iter()
+            .filter(|model| model.mart)
+        {
             assert!(!model.columns.is_empty(), "{}", model.name);
             assert!(!model.select.is_empty(), "{}", model.name);
         }

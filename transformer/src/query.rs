@@ -78,7 +78,9 @@ pub fn published_status(published: &Path) -> Result<Status, Error> {
         generation: current.generation,
         rows: count(0),
         polls: count(1),
-        as_of: current.as_of.and_then(chrono::DateTime::from_timestamp_micros),
+        as_of: current
+            .as_of
+            .and_then(chrono::DateTime::from_timestamp_micros),
         rebuilding: false,
         caught_up: false,
     })
@@ -105,7 +107,9 @@ impl QueryResult {
             format!("{}\n", cells.join("  ").trim_end())
         };
         let mut table = line(self.columns.clone());
-        table.push_str(&line(widths.iter().map(|width| "-".repeat(*width)).collect()));
+        table.push_str(&line(
+            widths.iter().map(|width| "-".repeat(*width)).collect(),
+        ));
         for row in &self.rows {
             table.push_str(&line(row.iter().map(text).collect()));
         }
@@ -121,10 +125,17 @@ impl QueryResult {
                 false => format!("\"{}\"", value.replace('"', "\"\"")),
             }
         };
-        let mut csv = self.columns.iter().map(|c| field(c)).collect::<Vec<_>>().join(",");
+        let mut csv = self
+            .columns
+            .iter()
+            .map(|c| field(c))
+            .collect::<Vec<_>>()
+            .join(",");
         csv.push('\n');
         for row in &self.rows {
-            let values = row.iter().map(|value| value.as_deref().map_or(String::new(), field));
+            let values = row
+                .iter()
+                .map(|value| value.as_deref().map_or(String::new(), field));
             csv.push_str(&values.collect::<Vec<_>>().join(","));
             csv.push('\n');
         }
@@ -146,7 +157,9 @@ impl QueryResult {
 }
 
 fn is_number(of: &str) -> bool {
-    of.ends_with("INT") || of.starts_with("DECIMAL") || matches!(of, "INTEGER" | "UINTEGER" | "DOUBLE" | "FLOAT")
+    of.ends_with("INT")
+        || of.starts_with("DECIMAL")
+        || matches!(of, "INTEGER" | "UINTEGER" | "DOUBLE" | "FLOAT")
 }
 
 fn json(of: &str, value: Option<&str>) -> serde_json::Value {
@@ -174,7 +187,10 @@ pub fn export(published: &Path, sql: &str, file: &Path) -> Result<(), Error> {
         let conn = Connection::open_with_flags(&database, settings)?;
         conn.execute_batch(&init_sql(&folder))?;
         let sql = sql.trim().trim_end_matches(';');
-        conn.execute_batch(&format!("copy (\n{sql}\n) to {}", quote(&file.to_string_lossy())))
+        conn.execute_batch(&format!(
+            "copy (\n{sql}\n) to {}",
+            quote(&file.to_string_lossy())
+        ))
     };
     write().map_err(Error::Query)
 }
@@ -203,7 +219,10 @@ mod tests {
 
     #[test]
     fn csv_tells_a_null_from_an_empty_text() {
-        assert_eq!(result().to_csv(), "name,n,ok\n\"a,\"\"b\"\"\",12,true\n\"\",,\n");
+        assert_eq!(
+            result().to_csv(),
+            "name,n,ok\n\"a,\"\"b\"\"\",12,true\n\"\",,\n"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use service::health::{Component, Health};
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
+use crate::publish::Scope;
 use crate::{Config, Error, Mode, Published, Refreshed, Status, Transformer};
 
 /// During a long backlog readers see its progress this often.
@@ -120,8 +121,14 @@ impl Runner {
         }
         let caught_up = refreshed.is_none() || self.transformer.status().caught_up;
         let time = caught_up || self.last_published.elapsed() >= PUBLISH_WITHIN_BACKLOG;
-        if time && self.transformer.publication_due().await? {
-            let published = self.transformer.publish(false).await?;
+        // What takes long is written when there is nothing to count, so that it delays nothing.
+        let scope = if refreshed.is_some() {
+            Scope::Quick
+        } else {
+            Scope::Due
+        };
+        if time && self.transformer.publication_due(scope).await? {
+            let published = self.transformer.publish_scope(scope).await?;
             self.note_published(&published);
         }
         self.report();

@@ -8,10 +8,10 @@ use lake::Lake;
 use serde::Serialize;
 
 use crate::changes::{self, Changes};
-use crate::engine::{Engine, Totals};
 pub use crate::engine::Counted as Refreshed;
+use crate::engine::{Engine, Totals};
 pub use crate::publish::Published;
-use crate::publish::Publisher;
+use crate::publish::{Publisher, Scope};
 use crate::schema::SourceSchema;
 use crate::{Config, Error};
 
@@ -108,31 +108,41 @@ impl Transformer {
         let schema = self.schema.clone();
         let work = move |works: &mut Works| {
             let counted = works.engine.refresh(&changes, &schema)?;
-            works.engine.checkpoint()?;
-            Ok((counted, works.engine.totals()?))
+            let totals = works.engine.totals()?;
+            // During a backlog no publication follows that would do it.
+            if totals.waiting {
+                works.engine.checkpoint()?;
+            }
+            Ok((counted, totals))
         };
         let (refreshed, totals) = self.blocking(work).await?;
         self.totals = totals;
         Ok(Some(refreshed))
     }
 
-    /// Whether a publication would change what readers see.
-    pub async fn publication_due(&self) -> Result<bool, Error> {
+    /// Whether a publication of this scope would change what readers see.
+    pub async fn publication_due(&self, scope: Scope) -> Result<bool, Error> {
         if self.totals.rebuilding {
             return Ok(false);
         }
         let totals = self.totals.clone();
-        self.blocking(move |works| Ok(works.publisher.due(&works.engine, &totals)))
+        self.blocking(move |works| Ok(works.publisher.due(&works.engine, &totals, scope)))
             .await
     }
 
     /// Publishes a generation. `full` writes every mart that has changed; otherwise those that
     /// are large wait for their turn.
     pub async fn publish(&mut self, full: bool) -> Result<Published, Error> {
+        let scope = if full { Scope::Full } else { Scope::Quick };
+        self.publish_scope(scope).await
+    }
+
+    /// Publishes a generation with the marts that `scope` says.
+    pub async fn publish_scope(&mut self, scope: Scope) -> Result<Published, Error> {
         let schema = self.schema.clone();
         let work = move |works: &mut Works| {
             let Works { engine, publisher } = works;
-            let published = publisher.publish(engine, &schema, full)?;
+            let published = publisher.publish(engine, &schema, scope)?;
             engine.checkpoint()?;
             Ok(published)
         };

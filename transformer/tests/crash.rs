@@ -3,6 +3,13 @@
 //! The fail points are those of the whole process, so these tests have a program of their own
 //! and one test.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
+
 mod support;
 
 use support::recompute::compare;
@@ -21,7 +28,9 @@ const POINTS: [&str; 7] = [
 
 fn poll(number: i64) -> Vec<Row> {
     let aircraft = 0..20;
-    aircraft.map(|n| row(&format!("{:06x}", 4096 + n), 1_758_924_000 + number * 60)).collect()
+    aircraft
+        .map(|n| row(&format!("{:06x}", 4096 + n), 1_758_924_000 + number * 60))
+        .collect()
 }
 
 /// Counts and publishes once; stops at the first error, as a crash would.
@@ -45,7 +54,11 @@ async fn nothing_is_lost_or_counted_twice_at_any_step() {
         fail::remove(point);
 
         // Readers see the former generation or the new one, whole.
-        let seen = if point == "transformer.current.after" { 2 } else { 1 };
+        let seen = if point == "transformer.current.after" {
+            2
+        } else {
+            1
+        };
         let rows: Vec<Row> = (0..seen).flat_map(poll).collect();
         compare(bench.published(), &rows).unwrap_or_else(|e| panic!("{point}: {e}"));
 
@@ -53,8 +66,12 @@ async fn nothing_is_lost_or_counted_twice_at_any_step() {
         compare(bench.published(), &[poll(0), poll(1)].concat())
             .unwrap_or_else(|e| panic!("{point}, reopened: {e}"));
         let unfinished = std::fs::read_dir(bench.published()).unwrap().flatten();
-        let unfinished = unfinished
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(".unfinished"));
+        let unfinished = unfinished.filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(".unfinished")
+        });
         assert_eq!(unfinished.count(), 0, "{point}");
 
         bench.append(&poll(2)).await;

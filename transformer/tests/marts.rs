@@ -1,5 +1,12 @@
 //! Whatever way rows reach the lake, each mart equals straight SQL over all of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
+
 mod support;
 
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
@@ -85,7 +92,10 @@ async fn everything_sent_twice_changes_nothing() {
     let counted = bench.query("select sum(aircraft_total), count(*) from kpi_history");
     // Older polls than are remembered: they are looked up in the lake.
     committed(&bench, &polls, true).await;
-    assert_eq!(bench.query("select sum(aircraft_total), count(*) from kpi_history"), counted);
+    assert_eq!(
+        bench.query("select sum(aircraft_total), count(*) from kpi_history"),
+        counted
+    );
     compare(bench.published(), &once).unwrap();
 }
 
@@ -131,7 +141,12 @@ async fn an_expired_watermark_leads_to_a_rebuild() {
     }
     let table = bench.table().await;
     let current = table.metadata().current_snapshot_id().unwrap();
-    let parent = table.metadata().current_snapshot().unwrap().parent_snapshot_id().unwrap();
+    let parent = table
+        .metadata()
+        .current_snapshot()
+        .unwrap()
+        .parent_snapshot_id()
+        .unwrap();
     let old: Vec<i64> = table
         .metadata()
         .snapshots()
@@ -175,7 +190,10 @@ async fn an_empty_lake_has_empty_marts_and_a_second_writer_is_refused() {
         let found = bench.query(&format!("select count(*) from {mart}"));
         assert_eq!(found, [[Some("0".to_owned())]], "{mart}");
     }
-    let error = Transformer::open(&bench.config).await.unwrap_err().to_string();
+    let error = Transformer::open(&bench.config)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("in use by another transformer"), "{error}");
 }
 
@@ -193,7 +211,9 @@ async fn what_did_not_change_is_the_same_file() {
     let after = transformer.catch_up().await.unwrap().generation;
     let inode = |generation: u64, day: &str| {
         let file = format!("gen-{generation}/kpi_history/{day}.parquet");
-        std::fs::metadata(bench.published().join(file)).unwrap().ino()
+        std::fs::metadata(bench.published().join(file))
+            .unwrap()
+            .ino()
     };
     assert_eq!(inode(before, "2025-09-26"), inode(after, "2025-09-26"));
     assert_ne!(inode(before, "2025-09-27"), inode(after, "2025-09-27"));

@@ -4,6 +4,13 @@
 //! to a lake of its own, and the rows the mart must then have, as CSV. Columns that a case does
 //! not name are null, or not compared; `icao24` and `snapshot_time` are always given.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
+
 mod support;
 
 use serde::Deserialize;
@@ -35,7 +42,11 @@ async fn every_case_of_every_model_holds() {
         marts.push(mart);
     }
     for model in transformer::models::Models::embedded().unwrap().iter() {
-        assert!(!model.mart || marts.contains(&model.name), "{} has no case", model.name);
+        assert!(
+            !model.mart || marts.contains(&model.name),
+            "{} has no case",
+            model.name
+        );
     }
 }
 
@@ -51,11 +62,21 @@ async fn check(mart: &str, case: &Case) {
     let mut found: Vec<Vec<String>> = bench
         .query(&select)
         .into_iter()
-        .map(|row| row.into_iter().map(|value| value.unwrap_or("null".into())).collect())
+        .map(|row| {
+            row.into_iter()
+                .map(|value| value.unwrap_or("null".into()))
+                .collect()
+        })
         .collect();
     found.sort();
     expected.sort();
-    assert_eq!(found, expected, "{mart}: {}\n{}", case.name, columns.join(","));
+    assert_eq!(
+        found,
+        expected,
+        "{mart}: {}\n{}",
+        case.name,
+        columns.join(",")
+    );
 }
 
 /// A header and rows; cells are separated by commas and trimmed.
@@ -75,26 +96,39 @@ fn rows(text: &str) -> Vec<Row> {
     let (header, rows) = csv(text);
     let row = |cells: Vec<String>| {
         let get = |name: &str| {
-            let cell = header.iter().position(|h| *h == name).map(|at| cells[at].clone());
+            let cell = header
+                .iter()
+                .position(|h| *h == name)
+                .map(|at| cells[at].clone());
             cell.filter(|cell| cell != "null")
         };
         let number = |name: &str| get(name).map(|cell| cell.parse().unwrap());
         let time = get("snapshot_time").unwrap();
         let known = [
-            "icao24", "snapshot_time", "callsign", "origin_country", "longitude", "latitude",
-            "baro_altitude", "on_ground", "velocity",
+            "icao24",
+            "snapshot_time",
+            "callsign",
+            "origin_country",
+            "longitude",
+            "latitude",
+            "baro_altitude",
+            "on_ground",
+            "velocity",
         ];
         assert!(header.iter().all(|name| known.contains(name)), "{header:?}");
         Row {
             icao24: get("icao24").unwrap(),
             callsign: get("callsign"),
-            origin_country: get("origin_country").map(|c| if c == "''" { String::new() } else { c }),
+            origin_country: get("origin_country")
+                .map(|c| if c == "''" { String::new() } else { c }),
             longitude: number("longitude"),
             latitude: number("latitude"),
             baro_altitude: number("baro_altitude"),
             on_ground: get("on_ground").map(|cell| cell.parse().unwrap()),
             velocity: number("velocity"),
-            time: chrono::DateTime::parse_from_rfc3339(&time).unwrap().timestamp(),
+            time: chrono::DateTime::parse_from_rfc3339(&time)
+                .unwrap()
+                .timestamp(),
         }
     };
     rows.into_iter().map(row).collect()

@@ -35,7 +35,7 @@ others as (
 ),
 flagged as (
     select
-        states.*,
+        states.* exclude (sensors),
         coalesce(
             others.aircraft,
             case

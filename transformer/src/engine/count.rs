@@ -112,9 +112,8 @@ impl Engine {
         self.run("open the data files", &setting)?;
         self.run_models(schema, batch)?;
         let repeated: i64 = self.value("count the repeats", "select count(*) from repeats")?;
-        let finish = format!(
-            "update lake_files set batch = {batch} where path in (select unnest({paths}))"
-        );
+        let finish =
+            format!("update lake_files set batch = {batch} where path in (select unnest({paths}))");
         self.run("note the files as counted", &finish)?;
         self.trim()?;
         let more: bool = self.value(

@@ -94,7 +94,10 @@ impl Engine {
         }
         self.run("define the macros", &self.macros()?)?;
         for model in self.models.iter() {
-            self.run(&format!("create the tables of {}", model.name), &model.state)?;
+            self.run(
+                &format!("create the tables of {}", model.name),
+                &model.state,
+            )?;
         }
         Ok(())
     }
@@ -102,7 +105,10 @@ impl Engine {
     fn load_seed(&self, folder: &Path, name: &str) -> Result<(), Error> {
         let file = folder.join(format!("{name}.csv"));
         std::fs::write(&file, models::seed(name)).map_err(Error::file("write", &file))?;
-        let sql = format!("create or replace temp table {name} as {}", read_seed(&file));
+        let sql = format!(
+            "create or replace temp table {name} as {}",
+            read_seed(&file)
+        );
         self.run(&format!("load the seed {name}"), &sql)
     }
 
@@ -197,7 +203,8 @@ fn connect(path: &Path, folder: &Path, config: &TransformerConfig) -> Result<Con
             .enable_autoload_extension(false)?
             .with("temp_directory", spill.to_string_lossy())?
             .with("preserve_insertion_order", "false")?
-            .with("checkpoint_threshold", "1GiB")
+            .with("checkpoint_threshold", "1GiB")?
+            .with("allocator_flush_threshold", "8MiB")
     };
     let settings = settings().map_err(|error| Error::Config {
         key: "memory_limit",

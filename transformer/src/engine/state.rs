@@ -151,7 +151,11 @@ impl Engine {
             }
         };
         set(&self.conn, "table_uuid", &watermark.table_uuid)?;
-        set(&self.conn, "snapshot_id", &watermark.snapshot_id.to_string())
+        set(
+            &self.conn,
+            "snapshot_id",
+            &watermark.snapshot_id.to_string(),
+        )
     }
 
     /// Forgets how far the lake was read, so that the next look at it leads to a rebuild.
@@ -177,7 +181,7 @@ impl Engine {
         let sql = "insert into lake_files values (
             ?, ?, to_timestamp(?::bigint / 1000000), to_timestamp(?::bigint / 1000000), true, ?)";
         let insert = || -> duckdb::Result<()> {
-            let mut statement = self.conn.prepare(&sql)?;
+            let mut statement = self.conn.prepare(sql)?;
             for file in files {
                 let rows = i64::try_from(file.rows).unwrap_or(i64::MAX);
                 statement.execute(params![

@@ -67,7 +67,10 @@ fn parts(
     let mut files = BTreeMap::new();
     for part in &changed {
         let file = format!("{}/{part}.parquet", mart.name);
-        engine.run("name the part", &format!("set variable part = {}", quote(part)))?;
+        engine.run(
+            "name the part",
+            &format!("set variable part = {}", quote(part)),
+        )?;
         let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
         files.insert(file, rows);
     }
@@ -115,7 +118,9 @@ pub(super) fn mart_status(
             quote(name),
             entry.generation,
             entry.rows(),
-            entry.as_of.map_or("null::timestamptz".to_owned(), timestamptz),
+            entry
+                .as_of
+                .map_or("null::timestamptz".to_owned(), timestamptz),
             timestamptz(entry.refreshed_at.timestamp_micros()),
             entry.duration,
         )
@@ -125,7 +130,13 @@ pub(super) fn mart_status(
         "select * from (values {}) as t(mart, generation, rows, as_of, refreshed_at, duration)",
         rows.join(", ")
     );
-    copy(engine, &select, &into.join("mart_status.parquet"), "mart_status").map(drop)
+    copy(
+        engine,
+        &select,
+        &into.join("mart_status.parquet"),
+        "mart_status",
+    )
+    .map(drop)
 }
 
 /// Writes what `cleaned_flights` needs to know: the lake's files of the window, where it starts,
@@ -163,12 +174,23 @@ pub(super) fn window(
         quote_list(files.iter().map(String::as_str)),
         timestamptz(since),
     );
-    copy(engine, &select, &into.join("lake_files.parquet"), "lake_files")?;
+    copy(
+        engine,
+        &select,
+        &into.join("lake_files.parquet"),
+        "lake_files",
+    )?;
     let select = format!(
         "select icao24, snapshot_time from repeated_states where snapshot_time >= {}",
         timestamptz(since)
     );
-    copy(engine, &select, &into.join("repeated_states.parquet"), "repeated_states").map(drop)
+    copy(
+        engine,
+        &select,
+        &into.join("repeated_states.parquet"),
+        "repeated_states",
+    )
+    .map(drop)
 }
 
 /// Writes a query's result to a file and counts its rows.

@@ -38,6 +38,21 @@ pub struct Publisher {
     fresh: bool,
 }
 
+/// A mart that took longer than this does not delay the others: it waits for a publication of
+/// its own.
+const LONG: f64 = 0.1;
+
+/// Which of the marts that have changed a publication writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those whose turn has come and that are quickly written: what follows every refresh.
+    Quick,
+    /// All whose turn has come.
+    Due,
+    /// All.
+    Full,
+}
+
 /// What one publication did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
@@ -74,7 +89,7 @@ impl Publisher {
 
     /// Whether there is anything to publish: something was counted since, or a mart's turn has
     /// come, or the models or the folder are not what they were.
-    pub fn due(&self, engine: &Engine, totals: &Totals) -> bool {
+    pub fn due(&self, engine: &Engine, totals: &Totals, scope: Scope) -> bool {
         let Some(current) = &self.current else {
             return true;
         };
@@ -82,16 +97,18 @@ impl Publisher {
             || current.batch != totals.batch
             || current.epoch != totals.epoch
             || current.snapshot_id != totals.snapshot_id
-            || engine.models().marts().any(|mart| self.turn(mart, totals, false))
+            || engine
+                .models()
+                .marts()
+                .any(|mart| self.turn(mart, totals, scope))
     }
 
-    /// Writes a generation and makes it the current one. `full`: all that has changed, whether
-    /// its turn has come or not.
+    /// Writes a generation and makes it the current one.
     pub fn publish(
         &mut self,
         engine: &Engine,
         schema: &SourceSchema,
-        full: bool,
+        scope: Scope,
     ) -> Result<Published, Error> {
         let began = Instant::now();
         let totals = engine.totals()?;
@@ -103,7 +120,7 @@ impl Publisher {
         let written: Vec<&Model> = engine
             .models()
             .marts()
-            .filter(|mart| self.turn(mart, &totals, full))
+            .filter(|mart| self.turn(mart, &totals, scope))
             .collect();
         let marts = self.export_marts(engine, &unfinished, number, &written, &totals)?;
         let since = self.since(&totals);
@@ -141,7 +158,12 @@ impl Publisher {
         let published = Published {
             generation: number,
             written: written.iter().map(|mart| mart.name.clone()).collect(),
-            waiting: engine.models().marts().filter(waiting).map(|mart| mart.name.clone()).collect(),
+            waiting: engine
+                .models()
+                .marts()
+                .filter(waiting)
+                .map(|mart| mart.name.clone())
+                .collect(),
             duration: began.elapsed(),
         };
         self.current = Some(next);
@@ -181,7 +203,7 @@ impl Publisher {
     }
 
     /// Whether a mart is to be written anew.
-    fn turn(&self, mart: &Model, totals: &Totals, full: bool) -> bool {
+    fn turn(&self, mart: &Model, totals: &Totals, scope: Scope) -> bool {
         let Some((_, entry)) = self.before(mart, totals) else {
             return true;
         };
@@ -189,10 +211,12 @@ impl Publisher {
             return false;
         }
         match mart.publish {
-            _ if full => true,
+            _ if scope == Scope::Full => true,
             Publish::Always => true,
+            Publish::Share { .. } if scope == Scope::Quick && entry.duration > LONG => false,
             Publish::Share { percent, at_least } => {
-                let pause = Duration::try_from_secs_f64(entry.duration * 100.0 / f64::from(percent));
+                let pause =
+                    Duration::try_from_secs_f64(entry.duration * 100.0 / f64::from(percent));
                 let pause = pause.unwrap_or(at_least).min(at_least);
                 let age = chrono::Utc::now().signed_duration_since(entry.refreshed_at);
                 age.to_std().is_ok_and(|age| age >= pause)
@@ -206,7 +230,9 @@ impl Publisher {
         let current = self.current.as_ref()?;
         let entry = current.marts.get(&mart.name)?;
         let same = current.epoch == totals.epoch && entry.model == mart.fingerprint();
-        let folder = self.folder.join(generation::folder_name(current.generation));
+        let folder = self
+            .folder
+            .join(generation::folder_name(current.generation));
         same.then_some((folder, entry))
     }
 
@@ -221,7 +247,9 @@ impl Publisher {
 fn sync_all(folder: &Path) -> Result<(), Error> {
     let entries = fs::read_dir(folder).map_err(Error::file("read the folder", folder))?;
     for entry in entries {
-        let path = entry.map_err(Error::file("read the folder", folder))?.path();
+        let path = entry
+            .map_err(Error::file("read the folder", folder))?
+            .path();
         if path.is_dir() {
             sync_all(&path)?;
         } else {

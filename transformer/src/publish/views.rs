@@ -144,9 +144,17 @@ fn definition(engine: &Engine, schema: &SourceSchema, folder: &Path) -> Result<S
         file("/repeated_states.parquet")
     ));
     for mart in engine.models().marts() {
-        let tail = if mart.parts.is_empty() { ".parquet" } else { "/*.parquet" };
+        let tail = if mart.parts.is_empty() {
+            ".parquet"
+        } else {
+            "/*.parquet"
+        };
         let tail = format!("/{}{tail}", mart.name);
-        sql.push_str(&view(&mart.name, &format!("select * from {}", file(&tail)), &mart.description));
+        sql.push_str(&view(
+            &mart.name,
+            &format!("select * from {}", file(&tail)),
+            &mart.description,
+        ));
     }
     let status = format!("select * from {}", file("/mart_status.parquet"));
     sql.push_str(&view("mart_status", &status, "How fresh each mart is."));

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::builder::ArrayBuilder;
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, ListBuilder, Int32Builder, RecordBatch,
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int32Builder, ListBuilder, RecordBatch,
     StringArray, TimestampMicrosecondArray,
 };
-use arrow::array::builder::ArrayBuilder;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::DataFileFormat;
 use iceberg::table::Table;
@@ -120,9 +120,13 @@ pub fn write(table: &Table, rows: &[Row]) -> Vec<iceberg::spec::DataFile> {
     use std::collections::BTreeMap;
     let mut days: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
     for row in rows {
-        days.entry(row.time.div_euclid(86_400)).or_default().push(row.clone());
+        days.entry(row.time.div_euclid(86_400))
+            .or_default()
+            .push(row.clone());
     }
-    days.iter().map(|(day, rows)| write_day(table, *day, rows)).collect()
+    days.iter()
+        .map(|(day, rows)| write_day(table, *day, rows))
+        .collect()
 }
 
 fn write_day(table: &Table, day: i64, rows: &[Row]) -> iceberg::spec::DataFile {
@@ -145,7 +149,9 @@ fn write_day(table: &Table, day: i64, rows: &[Row]) -> iceberg::spec::DataFile {
         .file_size_in_bytes(std::fs::metadata(&path).unwrap().len())
         .record_count(rows.len() as u64)
         .partition_spec_id(table.metadata().default_partition_spec_id())
-        .partition(Struct::from_iter([Some(Literal::date(i32::try_from(day).unwrap()))]))
+        .partition(Struct::from_iter([Some(Literal::date(
+            i32::try_from(day).unwrap(),
+        ))]))
         .lower_bounds(bound(times.clone().min().unwrap()))
         .upper_bounds(bound(times.max().unwrap()))
         .build()
@@ -164,43 +170,49 @@ fn record_batch(table: &Table, rows: &[Row]) -> RecordBatch {
     let texts = |of: fn(&Row) -> Option<&str>| -> ArrayRef {
         Arc::new(StringArray::from_iter(rows.iter().map(of)))
     };
-    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-        "icao24" => texts(|row| Some(&row.icao24)),
-        "callsign" => texts(|row| row.callsign.as_deref()),
-        "origin_country" => texts(|row| row.origin_country.as_deref()),
-        "squawk" => texts(|_| Some("0021")),
-        "source" => texts(|_| Some("replay")),
-        "longitude" => doubles(|row| row.longitude),
-        "latitude" => doubles(|row| row.latitude),
-        "baro_altitude" => doubles(|row| row.baro_altitude),
-        "velocity" => doubles(|row| row.velocity),
-        "true_track" | "vertical_rate" | "geo_altitude" => doubles(|_| Some(1.0)),
-        "on_ground" => Arc::new(BooleanArray::from_iter(rows.iter().map(|row| row.on_ground))),
-        "spi" => Arc::new(BooleanArray::from_iter(rows.iter().map(|_| Some(false)))),
-        "position_source" | "category" => {
-            Arc::new(Int32Array::from_iter(rows.iter().map(|_| Some(0))))
-        }
-        "snapshot_time" | "ingestion_time" | "last_contact" | "time_position" => {
-            micros(rows.iter().map(|row| Some(row.time)).collect())
-        }
-        "sensors" => {
-            let arrow::datatypes::DataType::List(element) = field.data_type() else {
-                panic!("sensors is not a list");
-            };
-            let mut list = ListBuilder::new(Int32Builder::new()).with_field(Arc::clone(element));
-            for _ in rows {
-                list.values().append_value(7);
-                list.append(true);
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            "icao24" => texts(|row| Some(&row.icao24)),
+            "callsign" => texts(|row| row.callsign.as_deref()),
+            "origin_country" => texts(|row| row.origin_country.as_deref()),
+            "squawk" => texts(|_| Some("0021")),
+            "source" => texts(|_| Some("replay")),
+            "longitude" => doubles(|row| row.longitude),
+            "latitude" => doubles(|row| row.latitude),
+            "baro_altitude" => doubles(|row| row.baro_altitude),
+            "velocity" => doubles(|row| row.velocity),
+            "true_track" | "vertical_rate" | "geo_altitude" => doubles(|_| Some(1.0)),
+            "on_ground" => Arc::new(BooleanArray::from_iter(
+                rows.iter().map(|row| row.on_ground),
+            )),
+            "spi" => Arc::new(BooleanArray::from_iter(rows.iter().map(|_| Some(false)))),
+            "position_source" | "category" => {
+                Arc::new(Int32Array::from_iter(rows.iter().map(|_| Some(0))))
             }
-            assert_eq!(list.len(), rows.len());
-            Arc::new(list.finish())
-        }
-        other => {
-            let data_type = field.data_type();
-            assert!(field.is_nullable(), "{other} is required");
-            arrow::array::new_null_array(data_type, rows.len())
-        }
-    });
+            "snapshot_time" | "ingestion_time" | "last_contact" | "time_position" => {
+                micros(rows.iter().map(|row| Some(row.time)).collect())
+            }
+            "sensors" => {
+                let arrow::datatypes::DataType::List(element) = field.data_type() else {
+                    panic!("sensors is not a list");
+                };
+                let mut list =
+                    ListBuilder::new(Int32Builder::new()).with_field(Arc::clone(element));
+                for _ in rows {
+                    list.values().append_value(7);
+                    list.append(true);
+                }
+                assert_eq!(list.len(), rows.len());
+                Arc::new(list.finish())
+            }
+            other => {
+                let data_type = field.data_type();
+                assert!(field.is_nullable(), "{other} is required");
+                arrow::array::new_null_array(data_type, rows.len())
+            }
+        });
     let columns: Vec<ArrayRef> = columns.collect();
     RecordBatch::try_new(schema, columns).unwrap()
 }

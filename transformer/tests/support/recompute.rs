@@ -142,7 +142,9 @@ fn raw(rows: &[Row]) -> Connection {
 
 fn texts(conn: &Connection, sql: &str) -> Vec<Vec<Option<String>>> {
     let mut statement = conn
-        .prepare(&format!("select columns(*)::varchar from ({sql}) as recomputed"))
+        .prepare(&format!(
+            "select columns(*)::varchar from ({sql}) as recomputed"
+        ))
         .unwrap();
     let mut found = statement.query([]).unwrap();
     let mut rows = Vec::new();
