@@ -299,7 +299,10 @@ fn query_command(data: &Path) -> String {
     } else {
         "contrail query"
     };
-    format!("{start} --data {} \"select * from kpi_latest\"", data.display())
+    format!(
+        "{start} --data {} \"select * from kpi_latest\"",
+        data.display()
+    )
 }
 
 fn closing(summary: &live::Summary, data: &Path) -> String {

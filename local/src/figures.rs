@@ -127,12 +127,22 @@ mod tests {
         let start = "12 polls, 24,000 rows in the lake, 23,990 in the marts, generation 7";
         assert_eq!(figures.line(at(100)), start);
         figures.newest = Some(at(97));
-        assert_eq!(figures.line(at(100)), format!("{start}, newest poll 3 s old"));
+        assert_eq!(
+            figures.line(at(100)),
+            format!("{start}, newest poll 3 s old")
+        );
         // A simulated clock may be ahead of ours.
-        assert_eq!(figures.line(at(90)), format!("{start}, newest poll 0 s old"));
+        assert_eq!(
+            figures.line(at(90)),
+            format!("{start}, newest poll 0 s old")
+        );
         figures.failed = 2;
         figures.last_error = Some("status 503".to_owned());
-        assert!(figures.line(at(100)).ends_with("; 2 polls failed, last: status 503"));
+        assert!(
+            figures
+                .line(at(100))
+                .ends_with("; 2 polls failed, last: status 503")
+        );
     }
 
     #[test]

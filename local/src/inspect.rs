@@ -99,9 +99,8 @@ pub async fn status(data: &Path) -> Result<Status, Error> {
         None => None,
     };
     let published = folder.published();
-    let marts = tokio::task::spawn_blocking(move || {
-        transformer::query::published_status(&published)
-    });
+    let marts =
+        tokio::task::spawn_blocking(move || transformer::query::published_status(&published));
     let marts = match marts.await {
         Ok(Ok(status)) => Some(status),
         Ok(Err(transformer::Error::NotPublished(_))) => None,

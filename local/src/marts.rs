@@ -27,7 +27,10 @@ pub async fn show(transformer: &mut Transformer, published: &Path) -> Result<(),
     let status = transformer.status();
     let shows_all = Generation::current(published)?.is_some_and(|current| {
         current.snapshot_id == status.watermark
-            && current.marts.values().all(|mart| mart.batch == current.batch)
+            && current
+                .marts
+                .values()
+                .all(|mart| mart.batch == current.batch)
     });
     if !shows_all {
         transformer.publish(true).await?;

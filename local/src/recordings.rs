@@ -120,7 +120,9 @@ pub fn read(path: &Path) -> Result<Poll, RecordingError> {
         reason,
     };
     if bytes.len() as u64 > LARGEST_BODY {
-        return Err(not_opensky(format!("it is larger than {LARGEST_BODY} bytes")));
+        return Err(not_opensky(format!(
+            "it is larger than {LARGEST_BODY} bytes"
+        )));
     }
     opensky::parse(&bytes).map_err(|error| not_opensky(error.to_string()))
 }
@@ -168,7 +170,9 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = LARGEST_BODY + 1;
     if has_ending(path, ".gz") {
-        MultiGzDecoder::new(file).take(most).read_to_end(&mut bytes)?;
+        MultiGzDecoder::new(file)
+            .take(most)
+            .read_to_end(&mut bytes)?;
     } else {
         file.take(most).read_to_end(&mut bytes)?;
     }
@@ -304,7 +308,10 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
         let error = scan_all(&folder, false).unwrap_err();
-        assert!(matches!(error, RecordingError::Unreadable { .. }), "{error}");
+        assert!(
+            matches!(error, RecordingError::Unreadable { .. }),
+            "{error}"
+        );
     }
 
     #[test]

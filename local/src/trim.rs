@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::names::FLIGHT_STATES_TOPIC;
 use consumer::Progress;
+use contract::names::FLIGHT_STATES_TOPIC;
 use tokio::sync::watch;
 
 use crate::broker::Broker;

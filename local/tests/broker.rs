@@ -137,7 +137,12 @@ fn a_group_gets_every_partition() {
 fn what_was_deleted_is_gone_and_the_rest_is_not() {
     let broker = Broker::start(2).unwrap();
     let producer = producer(&broker, "trim");
-    let big = |i: i32| format!("{i}-{}", uuid::Uuid::new_v4().simple().to_string().repeat(50));
+    let big = |i: i32| {
+        format!(
+            "{i}-{}",
+            uuid::Uuid::new_v4().simple().to_string().repeat(50)
+        )
+    };
     for part in 0..2 {
         send(&producer, part, (0..100).map(big));
         producer.commit_transaction(PATIENCE).unwrap();
@@ -150,7 +155,10 @@ fn what_was_deleted_is_gone_and_the_rest_is_not() {
     );
     broker.delete_before(TOPIC, &BTreeMap::from([(0, 101), (1, 0), (7, 3)]));
     let after = broker.stored_bytes();
-    assert!(after < before * 6 / 10, "{after} of {before} bytes are left");
+    assert!(
+        after < before * 6 / 10,
+        "{after} of {before} bytes are left"
+    );
     assert_eq!(read(&from_start(&broker, 1, &[]), 100).len(), 100);
 
     send(&producer, 0, std::iter::once("new".to_owned()));

@@ -88,7 +88,9 @@ async fn a_client_registers_and_reads_back() {
     assert_eq!(newest.id, id);
     assert_eq!(get_all_subjects(settings).await.unwrap(), [SUBJECT]);
     assert_eq!(
-        get_all_versions(settings, SUBJECT.to_owned()).await.unwrap(),
+        get_all_versions(settings, SUBJECT.to_owned())
+            .await
+            .unwrap(),
         [1]
     );
 }
@@ -177,8 +179,6 @@ async fn ids_survive_a_restart() {
     drop(fixture.registry);
     let second = Registry::start(&file).await.unwrap();
     let settings = SrSettings::new(second.url());
-    let by_id = get_schema_by_id(posted.id, &settings)
-        .await
-        .unwrap();
+    let by_id = get_schema_by_id(posted.id, &settings).await.unwrap();
     assert_eq!(by_id.schema, PLAIN);
 }

@@ -66,7 +66,11 @@ pub(super) fn aborted_transactions(batches: &[Batch]) -> Vec<(i64, i64)> {
                 first_offsets.remove(&producer);
             }
             Kind::Abort(producer) => {
-                aborted.extend(first_offsets.remove(&producer).map(|first| (producer, first)));
+                aborted.extend(
+                    first_offsets
+                        .remove(&producer)
+                        .map(|first| (producer, first)),
+                );
             }
         }
     }
@@ -127,7 +131,10 @@ mod tests {
     #[test]
     fn only_aborts_that_a_reader_meets_are_told() {
         use Kind::{Abort, Commit, Plain, Transactional as Data};
-        check(&[Data(1), Data(1), Abort(1), Data(1), Commit(1)], &[(1, 10)]);
+        check(
+            &[Data(1), Data(1), Abort(1), Data(1), Commit(1)],
+            &[(1, 10)],
+        );
         check(&[Abort(1), Data(1), Commit(1)], &[]);
         check(&[Data(1), Commit(1), Plain, Data(1)], &[]);
         check(

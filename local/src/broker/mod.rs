@@ -246,10 +246,7 @@ fn accept(listener: &TcpListener, engine: &Engine, shared: &Arc<Shared>) {
 fn empty_cluster(cluster_id: &str, partitions: i32) -> Snapshot {
     let states = HashMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
     let letters = HashMap::from([
-        (
-            "retention.bytes".to_owned(),
-            DEAD_LETTER_BYTES.to_string(),
-        ),
+        ("retention.bytes".to_owned(), DEAD_LETTER_BYTES.to_string()),
         (
             "segment.bytes".to_owned(),
             (DEAD_LETTER_BYTES / 8).to_string(),
@@ -271,11 +268,7 @@ fn empty_cluster(cluster_id: &str, partitions: i32) -> Snapshot {
     }
 }
 
-fn topic(
-    name: &str,
-    partitions: i32,
-    configs: HashMap<String, String>,
-) -> (String, TopicSnapshot) {
+fn topic(name: &str, partitions: i32, configs: HashMap<String, String>) -> (String, TopicSnapshot) {
     let empty = |id| PartitionSnapshot {
         id,
         leader: BROKER_ID,

@@ -23,7 +23,9 @@ pub(super) enum ApiError {
     Incompatible(Vec<String>),
     #[error("Invalid schema: {0}")]
     InvalidSchema(String),
-    #[error("The specified version '{0}' is not a valid version id: it is a number from 1, or \"latest\"")]
+    #[error(
+        "The specified version '{0}' is not a valid version id: it is a number from 1, or \"latest\""
+    )]
     InvalidVersion(String),
     #[error("Invalid compatibility level: {0}")]
     InvalidLevel(String),
@@ -74,7 +76,9 @@ pub enum StoreError {
         source: io::Error,
     },
     /// It holds something else.
-    #[error("{path} is not a schema registry's file: {reason}; move it away to start with an empty registry")]
+    #[error(
+        "{path} is not a schema registry's file: {reason}; move it away to start with an empty registry"
+    )]
     Content {
         /// The file.
         path: PathBuf,

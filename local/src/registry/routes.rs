@@ -28,7 +28,10 @@ pub(super) fn router(store: Store) -> Router {
         .route("/schemas/ids/{id}", get(schema))
         .route("/schemas/types", get(|| async { Json(["AVRO"]) }))
         .route("/config", get(level).put(set_level))
-        .route("/config/{subject}", get(subject_level).put(set_subject_level))
+        .route(
+            "/config/{subject}",
+            get(subject_level).put(set_subject_level),
+        )
         .route(
             "/compatibility/subjects/{subject}/versions/{version}",
             post(compatibility),
@@ -90,11 +93,7 @@ async fn look_up(
     Ok(Json(lock(&store).look_up(&subject, &schema)?))
 }
 
-async fn register(
-    State(store): State<Shared>,
-    Path(subject): Path<String>,
-    body: Bytes,
-) -> Answer {
+async fn register(State(store): State<Shared>, Path(subject): Path<String>, body: Bytes) -> Answer {
     let schema = schema_of(&body)?;
     let id = lock(&store).register(&subject, &schema)?;
     tracing::debug!(subject, id, "schema registered");

@@ -330,12 +330,14 @@ mod tests {
     #[test]
     fn a_schema_is_the_same_whatever_its_layout() {
         let (_folder, mut store) = store();
-        let same = r#"{ "name": "A", "fields": [ {"type": "long", "name": "a"} ], "type": "record" }"#;
+        let same =
+            r#"{ "name": "A", "fields": [ {"type": "long", "name": "a"} ], "type": "record" }"#;
         let id = store.register("s", ONE).unwrap();
         assert_eq!(store.register("s", same).unwrap(), id);
         assert_eq!(store.register("another", same).unwrap(), id);
         assert_eq!(store.versions("s").unwrap(), [1]);
-        let documented = r#"{"type":"record","name":"A","doc":"d","fields":[{"name":"a","type":"long"}]}"#;
+        let documented =
+            r#"{"type":"record","name":"A","doc":"d","fields":[{"name":"a","type":"long"}]}"#;
         assert_ne!(store.register("s", documented).unwrap(), id);
     }
 

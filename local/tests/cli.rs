@@ -1,0 +1,240 @@
+//! What people get wrong: one line that says what to do, an exit code, and no change on
+//! disk.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use service::data_folder::DataFolder;
+
+/// The exit codes of usage and configuration, and of everything else.
+const USAGE: i32 = 2;
+const FAILURE: i32 = 1;
+
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new() -> Case {
+        Case {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, name: &str, content: &str) -> &Case {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_contrail"))
+            .args(args)
+            .current_dir(self.path())
+            .timeout(std::time::Duration::from_secs(60))
+            .output()
+            .unwrap()
+    }
+
+    /// Every name below the folder, with what files hold.
+    fn content(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                found.push((path.display().to_string(), fs::read(&path).ok()));
+                if path.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Runs a command that must be refused.
+    #[track_caller]
+    fn check(&self, args: &[&str], code: i32, expected: &[&str]) {
+        let before = self.content();
+        let output = self.run(args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+        assert!(error.starts_with("error: "), "{args:?}: {error}");
+        for text in expected {
+            assert!(error.contains(text), "{args:?}: no {text:?} in {error}");
+        }
+        assert!(self.content() == before, "{args:?}: the disk has changed");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_by_name() {
+    let case = Case::new();
+    case.write("contrail.toml", "[consumer]\ncommit_agee = \"1s\"\n");
+    for command in ["demo", "run"] {
+        let set = |pair: &'static str| [command, "--set", pair];
+        case.check(
+            &set("consumer.commit_agee=1s"),
+            USAGE,
+            &["consumer.commit_agee", "consumer.commit_age\""],
+        );
+        case.check(
+            &set("producer.interval=often"),
+            USAGE,
+            &["producer.interval", "often"],
+        );
+        case.check(
+            &[command, "--config", "contrail.toml"],
+            USAGE,
+            &["consumer.commit_agee", "contrail.toml"],
+        );
+        case.check(&[command, "--config", "away.toml"], USAGE, &["away.toml"]);
+    }
+    case.check(
+        &["demo", "--aircraft", "100001"],
+        USAGE,
+        &["simulator.aircraft", "100000"],
+    );
+}
+
+#[test]
+fn a_taken_port_is_refused_with_the_key_to_change() {
+    let case = Case::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("http.listen={}", taken.local_addr().unwrap());
+    case.check(&["run", "--set", &listen], USAGE, &["http.listen"]);
+}
+
+#[test]
+fn a_broken_environment_file_is_refused_without_its_secrets() {
+    let case = Case::new();
+    case.write(".env", "CONTRAIL__PRODUCER__OPENSKY__CLIENT_SECRET hush\n");
+    case.check(&["run"], USAGE, &[".env", "NAME=value"]);
+    let output = case.run(&["run"]);
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("hush"));
+}
+
+#[test]
+fn secrets_of_the_environment_file_are_used_and_masked() {
+    let case = Case::new();
+    case.write(
+        ".env",
+        "CONTRAIL__PRODUCER__OPENSKY__CLIENT_ID=me\n\
+        CONTRAIL__PRODUCER__OPENSKY__CLIENT_SECRET=hush\n",
+    );
+    let output = case.run(&["run", "--print-config"]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(printed.contains("client_id = \"me\""), "{printed}");
+    assert!(printed.contains("client_secret = \"***\""), "{printed}");
+}
+
+#[test]
+fn a_data_folder_of_somebody_else_is_refused() {
+    let case = Case::new();
+    case.write("mine/letter.txt", "dear …");
+    case.write("later/contrail.json", r#"{"format":99,"created_by":"9.9"}"#);
+    let held = DataFolder::open(&case.path().join("held"), "a test").unwrap();
+    case.write("one.json", r#"{"time":1,"states":[]}"#);
+    for start in [&["demo", "--data"], &["replay", "one.json", "--data"]] as [&[&str]; 2] {
+        let with = |folder| [start, &[folder]].concat();
+        case.check(&with("mine"), USAGE, &["not a Contrail data folder"]);
+        case.check(&with("later"), USAGE, &["format 99"]);
+        case.check(
+            &with("held"),
+            USAGE,
+            &["in use by a test", "stop that process"],
+        );
+    }
+    drop(held);
+}
+
+#[test]
+fn what_is_no_recording_is_refused_before_anything_is_touched() {
+    let case = Case::new();
+    let good = r#"{"time":1,"states":[]}"#;
+    case.write("recorded/a.json", good);
+    case.write("recorded/page.json", "<html>busy</html>");
+    case.write(
+        "legacy.json",
+        r#"{"time":1,"states":[["a",0,0,0,0,0,0,0,0,0,0,0,0]]}"#,
+    );
+    case.write("empty/notes.txt", "nothing here");
+    let replay = |path| ["replay", path, "--data", "data"];
+    case.check(
+        &replay("recorded"),
+        FAILURE,
+        &["page.json", "not a JSON object", "--skip-bad"],
+    );
+    case.check(
+        &replay("legacy.json"),
+        FAILURE,
+        &["legacy.json", "13 fields"],
+    );
+    case.check(&replay("empty"), USAGE, &["no *.json"]);
+    case.check(&replay("away"), USAGE, &["away", "check the path"]);
+    assert!(!case.path().join("data").exists());
+}
+
+#[test]
+fn looking_where_nothing_is_says_so() {
+    let case = Case::new();
+    let data = DataFolder::open(&case.path().join("new"), "a test").unwrap();
+    drop(data);
+    case.check(&["query", "select 1"], USAGE, &["no data yet", "--data"]);
+    case.check(&["status"], USAGE, &["no data yet"]);
+    let query = ["query", "select 1", "--data"];
+    case.check(
+        &[&query[..], &["away"]].concat(),
+        USAGE,
+        &["no Contrail data folder"],
+    );
+    let error = case.run(&[&query[..], &["new"]].concat());
+    let error = String::from_utf8(error.stderr).unwrap();
+    assert!(error.contains("nothing is published"), "{error}");
+}
+
+#[test]
+fn a_session_can_be_looked_at_and_asked() {
+    let case = Case::new();
+    let output = case.run(&[
+        "demo",
+        "--for",
+        "5s",
+        "--interval",
+        "1s",
+        "--aircraft",
+        "50",
+    ]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    for text in ["data/demo", "/metrics", "query", "rows in the lake"] {
+        assert!(said.contains(text), "no {text:?} in {said}");
+    }
+    let output = case.run(&[
+        "query",
+        "select count(*) > 0 as some from kpi_history",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "[{\"some\":true}]\n"
+    );
+    let output = case.run(&["status"]);
+    let status = String::from_utf8(output.stdout).unwrap();
+    for text in ["in use by    nobody", "generation", "polls", "newest poll"] {
+        assert!(status.contains(text), "no {text:?} in {status}");
+    }
+    case.check(&["query", "selec 1"], USAGE, &["query", "selec"]);
+}
