@@ -51,8 +51,8 @@ fn producer_config(kafka: &KafkaConfig, config: &ProducerConfig) -> ClientConfig
     default("linger.ms", "2".to_owned());
     default("partitioner", "murmur2_random".to_owned());
     // librdkafka holds at most this much; the sender waits for room.
-    default("queue.buffering.max.kbytes", "8192".to_owned());
-    default("queue.buffering.max.messages", "20000".to_owned());
+    default("queue.buffering.max.kbytes", "4096".to_owned());
+    default("queue.buffering.max.messages", "4000".to_owned());
     // After this a broker gives up a transaction whose producer is gone. It must outlast a try.
     let transaction_timeout = config.publish_timeout.as_millis() * 2;
     default("transaction.timeout.ms", transaction_timeout.to_string());

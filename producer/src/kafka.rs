@@ -188,6 +188,10 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let mut heard = self.heard();
+        // What follows is about librdkafka's own states and counts.
+        let reason = reason
+            .split_once(" (after ")
+            .map_or(reason, |(said, _)| said);
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 heard.login_refused = Some(reason.to_owned());

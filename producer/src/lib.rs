@@ -32,7 +32,6 @@ mod newest;
 pub mod publish;
 
 pub mod run;
-mod tls;
 
 pub use config::{Config, DEFAULTS, ProducerConfig};
 pub use error::ProducerError;

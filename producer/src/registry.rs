@@ -107,7 +107,7 @@ impl Registry {
     /// # Errors
     /// The address is not one.
     pub fn new(config: &RegistryConfig) -> Result<Registry, RegistryError> {
-        crate::tls::install_provider();
+        service::tls::install_provider();
         let unusable = |reason: String| RegistryError::Settings { reason };
         let mut config = config.clone();
         config.url = config.url.trim_end_matches('/').to_owned();

@@ -84,16 +84,10 @@ pub async fn run_after(
         }
         // Told to end before it began.
         Err(_) if shutdown.is_triggered() => return Ok(Progress::default()),
-        Err(error) => {
-            sink.failed(error.to_string());
-            return Err(error);
-        }
+        Err(error) => return Err(error),
     };
-    let ended = producer.poll_until(&shutdown).await;
-    if let Err(error) = &ended {
-        producer.sink.failed(error.to_string());
-    }
-    ended.map(|()| producer.progress)
+    producer.poll_until(&shutdown).await?;
+    Ok(producer.progress)
 }
 
 async fn start(
@@ -141,7 +135,7 @@ impl Producer {
         if config.opensky.is_anonymous() {
             tracing::info!("asking OpenSky without credentials");
         }
-        tracing::info!(?last_time, interval = ?config.interval, "polling");
+        tracing::info!(last_time, interval = ?config.interval, "polling");
         Ok(Producer {
             opensky: OpenSky::new(&config.opensky)?,
             quarantine: Quarantine::new(&config.quarantine),
@@ -195,15 +189,13 @@ impl Producer {
         };
         let ingestion_time = Utc::now();
         self.answered = true;
-        let poll = match opensky::parse(&answer.body) {
+        let poll = match read(answer.body).await? {
             Ok(poll) => poll,
-            Err(error) => {
-                self.unreadable(answer.body, &error).await;
+            Err((body, error)) => {
+                self.unreadable(body, &error).await;
                 return Ok(());
             }
         };
-        // A global body is a megabyte and more, and no longer needed.
-        drop(answer);
         self.source.ready();
         if self
             .progress
@@ -346,6 +338,19 @@ impl Producer {
         self.progress.last_time = Some(poll.time);
         self.progress.offsets.extend(published.offsets);
     }
+}
+
+/// Reads a body, which takes milliseconds, where that holds up nothing else, and frees it; one
+/// that cannot be read comes back.
+async fn read(body: Vec<u8>) -> Result<Result<Poll, (Vec<u8>, ParseError)>, PublishError> {
+    let reading = move || match opensky::parse(&body) {
+        Ok(poll) => Ok(poll),
+        Err(error) => Err((body, error)),
+    };
+    let read = tokio::task::spawn_blocking(reading).await;
+    read.map_err(|error| PublishError::Thread {
+        reason: error.to_string(),
+    })
 }
 
 /// Counts a poll by how it ended.

@@ -267,7 +267,7 @@ async fn wrong_credentials_end_it() {
         error.to_string().contains("producer.opensky.client_id"),
         "{error}"
     );
-    assert!(!running.health.status().alive);
+    assert!(!running.health.status().ready);
 }
 
 #[tokio::test]

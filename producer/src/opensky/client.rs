@@ -156,7 +156,7 @@ impl OpenSky {
     /// # Errors
     /// The TLS certificates of the system cannot be read.
     pub fn new(config: &OpenSkyConfig) -> Result<OpenSky, FetchError> {
-        crate::tls::install_provider();
+        service::tls::install_provider();
         let http = reqwest::Client::builder()
             .user_agent(concat!("contrail/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)

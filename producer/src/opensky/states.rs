@@ -21,6 +21,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 
 use super::row::{Cell, FIELDS, LEGACY_FIELDS, Row, WITH_CATEGORY};
 
+/// A row is seldom shorter.
+const ROW_BYTES: usize = 110;
 /// So much of an odd body is shown in an error.
 const SHOWN: usize = 60;
 
@@ -94,9 +96,12 @@ pub fn parse(body: &[u8]) -> Result<Poll, ParseError> {
     }
     let mut found = None;
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let read = BodySeed { error: &mut found }
-        .deserialize(&mut reader)
-        .and_then(|poll| reader.end().map(|()| poll));
+    let read = BodySeed {
+        error: &mut found,
+        rows: body.len() / ROW_BYTES,
+    }
+    .deserialize(&mut reader)
+    .and_then(|poll| reader.end().map(|()| poll));
     read.map_err(|error| match found {
         Some(found) => found,
         None if error.is_eof() => ParseError::Truncated { length: body.len() },
@@ -114,6 +119,8 @@ fn fail<T, E: de::Error>(slot: &mut Option<ParseError>, error: ParseError) -> Re
 /// The object around everything.
 struct BodySeed<'e> {
     error: &'e mut Option<ParseError>,
+    /// Rows to make room for.
+    rows: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
@@ -136,7 +143,12 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match key.as_ref() {
                 "time" => time = Some(map.next_value::<i64>()?),
-                "states" => states = Some(map.next_value_seed(StatesSeed { error: self.error })?),
+                "states" => {
+                    states = Some(map.next_value_seed(StatesSeed {
+                        error: self.error,
+                        rows: self.rows,
+                    })?)
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -153,6 +165,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
 /// The list of rows, or null.
 struct StatesSeed<'e> {
     error: &'e mut Option<ParseError>,
+    rows: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for StatesSeed<'_> {
@@ -175,7 +188,8 @@ impl<'de> Visitor<'de> for StatesSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Self::Value, A::Error> {
-        let mut states = Vec::new();
+        // Room for all of them at once: growing would take twice the memory for a moment.
+        let mut states = Vec::with_capacity(self.rows);
         loop {
             let seed = RowSeed {
                 row: states.len(),
