@@ -31,7 +31,7 @@ pub enum Error {
         /// What was being done.
         action: String,
         /// What DuckDB said.
-        source: duckdb::Error,
+        source: DuckError,
     },
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}", path.display())]
@@ -78,7 +78,7 @@ pub enum Error {
     NotPublished(PathBuf),
     /// A query of a reader was refused.
     #[error("the query cannot be answered")]
-    Query(#[source] duckdb::Error),
+    Query(#[source] DuckError),
     /// `generation.json` is not what this version writes.
     #[error("{} is damaged", path.display())]
     Generation {
@@ -95,11 +95,25 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
+/// What DuckDB said, without the error codes that it has for every error alike.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DuckError(String);
+
+impl From<duckdb::Error> for DuckError {
+    fn from(error: duckdb::Error) -> DuckError {
+        DuckError(error.to_string())
+    }
+}
+
 impl Error {
     /// For `map_err`: DuckDB failed while `action`.
     pub(crate) fn duck(action: impl Into<String>) -> impl FnOnce(duckdb::Error) -> Error {
         let action = action.into();
-        move |source| Error::Duck { action, source }
+        move |source| Error::Duck {
+            action,
+            source: source.into(),
+        }
     }
 
     /// For `map_err`: the system refused to `action` the file or folder `path`.

@@ -6,7 +6,6 @@ use duckdb::{AccessMode, Config as DuckConfig, Connection};
 
 use crate::engine::absolute;
 use crate::publish::init_sql;
-use crate::schema::quote;
 use crate::{Error, Status};
 
 /// A query's result, every value as text.
@@ -51,7 +50,7 @@ pub fn query(published: &Path, sql: &str) -> Result<QueryResult, Error> {
             rows,
         })
     };
-    read().map_err(Error::Query)
+    read().map_err(|error| Error::Query(error.into()))
 }
 
 fn describe(conn: &Connection, sql: &str) -> duckdb::Result<(Vec<String>, Vec<String>)> {
@@ -173,26 +172,6 @@ fn json(of: &str, value: Option<&str>) -> serde_json::Value {
         _ => None,
     };
     parsed.unwrap_or_else(|| serde_json::Value::String(value.to_owned()))
-}
-
-/// Writes a query's result to a file: CSV, JSON or Parquet by its ending.
-pub fn export(published: &Path, sql: &str, file: &Path) -> Result<(), Error> {
-    let folder = absolute(published)?;
-    let database = folder.join("views.duckdb");
-    if !database.exists() {
-        return Err(Error::NotPublished(folder));
-    }
-    let write = || -> duckdb::Result<()> {
-        let settings = DuckConfig::default().access_mode(AccessMode::ReadOnly)?;
-        let conn = Connection::open_with_flags(&database, settings)?;
-        conn.execute_batch(&init_sql(&folder))?;
-        let sql = sql.trim().trim_end_matches(';');
-        conn.execute_batch(&format!(
-            "copy (\n{sql}\n) to {}",
-            quote(&file.to_string_lossy())
-        ))
-    };
-    write().map_err(Error::Query)
 }
 
 #[cfg(test)]

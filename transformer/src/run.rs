@@ -8,7 +8,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use crate::publish::Scope;
-use crate::{Config, Error, Mode, Published, Refreshed, Status, Transformer};
+use crate::{Config, Error, Mode, Refreshed, Status, Transformer};
 
 /// During a long backlog readers see its progress this often.
 const PUBLISH_WITHIN_BACKLOG: Duration = Duration::from_secs(5);
@@ -42,12 +42,11 @@ pub async fn run(
     shutdown: Shutdown,
     status: Option<watch::Sender<Status>>,
 ) -> Result<Summary, Error> {
-    let component = health.component("transformer");
     let mut runner = Runner {
-        transformer: Transformer::open(&config).await?,
+        transformer: Some(Transformer::open(&config).await?),
         config,
-        component,
-        status,
+        component: health.component("transformer"),
+        sender: status,
         summary: Summary::default(),
         last_published: Instant::now(),
         failures: 0,
@@ -56,15 +55,16 @@ pub async fn run(
         Mode::Once => runner.once(&shutdown).await?,
         Mode::Continuous => runner.follow(&shutdown).await?,
     }
-    runner.summary.status = runner.transformer.status();
     Ok(runner.summary)
 }
 
 struct Runner {
-    transformer: Transformer,
+    /// `None` after DuckDB has failed: it must be opened again, since it refuses all further
+    /// work once it could not write.
+    transformer: Option<Transformer>,
     config: Config,
     component: Component,
-    status: Option<watch::Sender<Status>>,
+    sender: Option<watch::Sender<Status>>,
     summary: Summary,
     last_published: Instant,
     failures: u32,
@@ -72,19 +72,17 @@ struct Runner {
 
 impl Runner {
     async fn once(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
+        let mut transformer = self.open().await?;
         while !shutdown.is_triggered() {
-            let Some(refreshed) = self.transformer.refresh().await? else {
+            let Some(refreshed) = transformer.refresh().await? else {
                 break;
             };
             self.note_refreshed(&refreshed);
-            self.report();
+            self.report(&transformer);
         }
-        if !self.transformer.status().rebuilding {
-            let published = self.transformer.publish(true).await?;
-            self.note_published(&published);
-        }
+        self.publish(&mut transformer, Scope::Full).await?;
         self.component.ready();
-        self.report();
+        self.report(&transformer);
         Ok(())
     }
 
@@ -105,34 +103,67 @@ impl Runner {
             }
         }
         // The end of a session leaves every mart as new as what was counted.
-        if !self.transformer.status().rebuilding && self.failures == 0 {
-            let published = self.transformer.publish(true).await?;
-            self.note_published(&published);
-            self.report();
+        if let Some(mut transformer) = self.transformer.take() {
+            self.publish(&mut transformer, Scope::Full).await?;
+            self.report(&transformer);
         }
         Ok(())
     }
 
-    /// Counts a step and publishes when it is time; whether there may be more at once.
+    /// Looks at the lake once; whether there may be more to do at once.
     async fn step(&mut self) -> Result<bool, Error> {
-        let refreshed = self.transformer.refresh().await?;
+        let mut transformer = self.open().await?;
+        let done = self.count_and_publish(&mut transformer).await;
+        if !matches!(done, Err(Error::Duck { .. })) {
+            self.transformer = Some(transformer);
+        }
+        done
+    }
+
+    async fn open(&mut self) -> Result<Transformer, Error> {
+        match self.transformer.take() {
+            Some(transformer) => Ok(transformer),
+            None => Transformer::open(&self.config).await,
+        }
+    }
+
+    /// Counts a step and publishes when it is time.
+    async fn count_and_publish(&mut self, transformer: &mut Transformer) -> Result<bool, Error> {
+        let refreshed = transformer.refresh().await?;
         if let Some(refreshed) = &refreshed {
             self.note_refreshed(refreshed);
         }
-        let caught_up = refreshed.is_none() || self.transformer.status().caught_up;
-        let time = caught_up || self.last_published.elapsed() >= PUBLISH_WITHIN_BACKLOG;
-        // What takes long is written when there is nothing to count, so that it delays nothing.
-        let scope = if refreshed.is_some() {
-            Scope::Quick
-        } else {
-            Scope::Due
-        };
-        if time && self.transformer.publication_due(scope).await? {
-            let published = self.transformer.publish_scope(scope).await?;
-            self.note_published(&published);
+        let caught_up = refreshed.is_none() || transformer.status().caught_up;
+        if caught_up || self.last_published.elapsed() >= PUBLISH_WITHIN_BACKLOG {
+            // What takes long is written when there is nothing to count: it delays nothing.
+            let scope = if refreshed.is_some() {
+                Scope::Quick
+            } else {
+                Scope::Due
+            };
+            self.publish(transformer, scope).await?;
         }
-        self.report();
+        self.report(transformer);
         Ok(refreshed.is_some() && !caught_up)
+    }
+
+    async fn publish(&mut self, transformer: &mut Transformer, scope: Scope) -> Result<(), Error> {
+        if !transformer.publication_due(scope).await? {
+            return Ok(());
+        }
+        let published = transformer.publish_scope(scope).await?;
+        self.last_published = Instant::now();
+        self.summary.generations += 1;
+        metrics::histogram!("contrail_transformer_publish_seconds")
+            .record(published.duration.as_secs_f64());
+        tracing::debug!(
+            generation = published.generation,
+            written = published.written.len(),
+            waiting = published.waiting.len(),
+            elapsed = ?published.duration,
+            "published"
+        );
+        Ok(())
     }
 
     /// Says what failed; the pause before the next try, or the error when trying is no use.
@@ -168,22 +199,8 @@ impl Runner {
         );
     }
 
-    fn note_published(&mut self, published: &Published) {
-        self.last_published = Instant::now();
-        self.summary.generations += 1;
-        metrics::histogram!("contrail_transformer_publish_seconds")
-            .record(published.duration.as_secs_f64());
-        tracing::debug!(
-            generation = published.generation,
-            written = published.written.len(),
-            waiting = published.waiting.len(),
-            elapsed = ?published.duration,
-            "published"
-        );
-    }
-
-    fn report(&self) {
-        let status = self.transformer.status();
+    fn report(&mut self, transformer: &Transformer) {
+        let status = transformer.status();
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
         {
             metrics::gauge!("contrail_transformer_generation").set(status.generation as f64);
@@ -193,7 +210,8 @@ impl Runner {
         if let Some(age) = status.age(chrono::Utc::now()) {
             metrics::gauge!("contrail_transformer_newest_poll_age_seconds").set(age.as_secs_f64());
         }
-        if let Some(sender) = &self.status {
+        self.summary.status = status.clone();
+        if let Some(sender) = &self.sender {
             sender.send_replace(status);
         }
     }

@@ -68,6 +68,10 @@ async fn one_commit_a_poll() {
     let polls: Vec<Vec<Row>> = rows.chunks(60).map(<[Row]>::to_vec).collect();
     let rows = committed(&bench, &polls, true).await;
     compare(bench.published(), &rows).unwrap();
+    for (mart, _, _) in support::recompute::MARTS {
+        let found = bench.query(&format!("select count(*) > 0 from {mart}"));
+        assert_eq!(found, [[Some("true".to_owned())]], "{mart} is empty");
+    }
 }
 
 #[tokio::test]
@@ -86,7 +90,7 @@ async fn a_backlog_is_worked_off_in_steps() {
 #[tokio::test]
 async fn everything_sent_twice_changes_nothing() {
     let bench = Bench::new().await;
-    let rows = fleet(30, 60);
+    let rows = fleet(30, 45);
     let polls: Vec<Vec<Row>> = rows.chunks(30).map(<[Row]>::to_vec).collect();
     let once = committed(&bench, &polls, true).await;
     let counted = bench.query("select sum(aircraft_total), count(*) from kpi_history");
