@@ -11,6 +11,7 @@ use simulator::fleet::Fleet;
 /// A publisher of polls, and the memory of what it has published.
 pub struct Load {
     publisher: Publisher,
+    registry: Registry,
     schema_id: u32,
     fleet: Fleet,
     time: i64,
@@ -48,21 +49,20 @@ impl Load {
             ..kafka_config(brokers)
         };
         let config = load_config();
-        let registry = RegistryConfig {
-            url: registry.to_owned(),
-            ..RegistryConfig::default()
-        };
         let publisher = Publisher::connect(&kafka, &config)
             .await
             .expect("Kafka is there");
-        let schema_id = Registry::new(&registry)
-            .expect("a usable registry section")
-            .register(&config.topic, contract::avro::FLIGHT_STATE_SCHEMA)
-            .await
-            .expect("the registry takes the schema");
+        let registry = Registry::new(&RegistryConfig {
+            url: registry.to_owned(),
+            ..RegistryConfig::default()
+        })
+        .expect("a usable registry section");
+        let schema = contract::avro::FLIGHT_STATE_SCHEMA;
+        let registered = registry.register(&config.topic, schema).await;
         Load {
             publisher,
-            schema_id,
+            registry,
+            schema_id: registered.expect("the registry takes the schema"),
             fleet: Fleet::new(7, aircraft),
             time: 1_750_000_000,
             published: BTreeMap::new(),
@@ -103,6 +103,12 @@ impl Load {
                 self.ends.insert(partition, last + 1);
             }
         }
+    }
+
+    /// Registers another schema of the topic's values.
+    pub async fn register(&self, schema: &str) -> u32 {
+        let registered = self.registry.register(&load_config().topic, schema).await;
+        registered.expect("the registry takes the schema")
     }
 
     /// The registered schema.
