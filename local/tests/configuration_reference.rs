@@ -7,7 +7,7 @@ use std::path::Path;
 
 use local::config::Command;
 use schemars::JsonSchema;
-use service::config::{HttpConfig, LogConfig, Reference};
+use service::config::{ConfigError, HttpConfig, LogConfig, Reference};
 
 const FILE: &str = "docs/configuration.md";
 
@@ -20,19 +20,15 @@ struct Simulator {
     simulator: simulator::Config,
 }
 
-fn reference() -> String {
+fn reference() -> Result<String, ConfigError> {
     let services = Reference::new()
-        .add::<producer::Config>("producer", &[producer::DEFAULTS])
-        .unwrap()
-        .add::<consumer::Config>("consumer", consumer::config::DEFAULTS)
-        .unwrap()
+        .add::<producer::Config>("producer", &[producer::DEFAULTS])?
+        .add::<consumer::Config>("consumer", consumer::config::DEFAULTS)?
         .add::<transformer::Config>(
             "transformer",
             &[lake::config::DEFAULTS, transformer::config::DEFAULTS],
-        )
-        .unwrap()
-        .add::<Simulator>("simulator", &[simulator::DEFAULTS])
-        .unwrap();
+        )?
+        .add::<Simulator>("simulator", &[simulator::DEFAULTS])?;
     let commands = [
         ("contrail demo", Command::Demo),
         ("contrail run", Command::Run),
@@ -40,7 +36,7 @@ fn reference() -> String {
     ];
     let all = commands
         .into_iter()
-        .fold(services, |reference, (name, command)| {
+        .try_fold(services, |reference, (name, command)| {
             let mut defaults = consumer::config::DEFAULTS.to_vec();
             defaults.extend([
                 producer::DEFAULTS,
@@ -49,15 +45,15 @@ fn reference() -> String {
                 local::config::DEFAULTS,
                 command.defaults(),
             ]);
-            reference.add::<local::Config>(name, &defaults).unwrap()
-        });
-    all.markdown()
+            reference.add::<local::Config>(name, &defaults)
+        })?;
+    Ok(all.markdown())
 }
 
 #[test]
 fn the_configuration_reference_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FILE);
-    let wanted = reference();
+    let wanted = reference().unwrap();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &wanted).unwrap();
     }
