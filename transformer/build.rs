@@ -11,6 +11,8 @@ use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
+    // The models are embedded; a new file is seen only if the folder is watched.
+    println!("cargo:rerun-if-changed=models");
     println!("cargo:rerun-if-env-changed=DUCKDB_LIB_DIR");
     // Without it DuckDB was compiled in, or is the system's: there is nothing to place.
     let Some(folder) = env::var_os("DUCKDB_LIB_DIR") else {

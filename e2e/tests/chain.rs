@@ -1,5 +1,6 @@
 //! The whole chain as separate processes on real servers: simulator, producer, consumer and
 //! transformer, then the marts against the lake as others count it.
+#![cfg(test)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Consumers in a group that are killed, suspended and restarted, and a broker that is too:
 //! every row is in the table once, as others count it.
+#![cfg(test)]
 
 use std::path::Path;
 use std::time::Duration;
