@@ -16,7 +16,7 @@ use service::{config, http, metrics};
 use tokio::runtime::Runtime;
 
 use crate::config::{Command, Config};
-use crate::display::Display;
+use crate::display::{self, Display};
 use crate::error::Error;
 use crate::home::{Home, Servers};
 use crate::inspect::{self, Format};
@@ -173,7 +173,7 @@ fn session(
 ) -> Result<ExitCode, Error> {
     let mut config = command.load(common, own)?;
     if common.print_config {
-        print!("{}", config::print(&config));
+        display::print(&config::print(&config));
         return Ok(ExitCode::SUCCESS);
     }
     let display = Display::new();
@@ -215,7 +215,7 @@ fn session(
 fn replay(common: &CommonArgs, args: ReplayArgs) -> Result<ExitCode, Error> {
     let config = Command::Replay.load(common, &[])?;
     if common.print_config {
-        print!("{}", config::print(&config));
+        display::print(&config::print(&config));
         return Ok(ExitCode::SUCCESS);
     }
     let display = Display::new();
@@ -245,13 +245,14 @@ fn replay(common: &CommonArgs, args: ReplayArgs) -> Result<ExitCode, Error> {
 
 fn query(args: QueryArgs) -> Result<ExitCode, Error> {
     let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
-    print!("{}", inspect::query(&data, &args.sql, args.format)?);
+    display::print(&inspect::query(&data, &args.sql, args.format)?);
     Ok(ExitCode::SUCCESS)
 }
 
 fn status(args: StatusArgs) -> Result<ExitCode, Error> {
     let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
-    print!("{}", runtime()?.block_on(inspect::status(&data))?);
+    let status = runtime()?.block_on(inspect::status(&data))?;
+    display::print(&status.to_string());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -269,15 +270,16 @@ fn banner(command: Command, home: &Home, data: &Path, url: Option<&str>) -> Stri
     let interval = humantime::format_duration(producer.interval);
     let source = match command {
         Command::Demo => format!(
-            "a simulated OpenSky with {} aircraft",
+            "a simulated OpenSky with {} aircraft every {interval}.",
             HumanCount(simulator.aircraft as u64)
         ),
-        _ if producer.opensky.is_anonymous() => "OpenSky without credentials, which lasts for 100 \
-            global polls a day; .env.example shows how to give some"
-            .to_owned(),
-        _ => "OpenSky".to_owned(),
+        _ if producer.opensky.is_anonymous() => format!(
+            "OpenSky every {interval}, without credentials: that lasts for 100 polls of the \
+            whole world a day; .env.example shows how to give some."
+        ),
+        _ => format!("OpenSky every {interval}."),
     };
-    let mut text = format!("Contrail asks {source}, every {interval}.\n");
+    let mut text = format!("Contrail asks {source}\n");
     let mut line = |name: &str, value: String| {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "  {name:<8} {value}");

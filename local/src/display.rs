@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use service::config::LogConfig;
 use service::telemetry::{self, TelemetryError};
 
@@ -13,6 +13,7 @@ const TICK: Duration = Duration::from_millis(250);
 pub const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The terminal, or its absence.
+#[derive(Clone)]
 pub struct Display {
     bars: MultiProgress,
     is_terminal: bool,
@@ -44,30 +45,39 @@ impl Display {
         telemetry::init_to(config, move || AboveBars(bars.clone()))
     }
 
-    /// Writes to stdout. A reader that has gone away is no reason to stop.
+    /// Writes a line to stdout, above the status line.
     pub fn say(&self, text: &str) {
-        self.bars.suspend(|| {
-            let _ = writeln!(io::stdout(), "{text}");
-        });
+        self.bars.suspend(|| print(&format!("{text}\n")));
     }
 
-    /// A line of text that is written again and again; unseen where there is no terminal.
+    /// A line of text that is written again and again until it is dropped; unseen where there
+    /// is no terminal.
     pub fn line(&self) -> ProgressBar {
-        let bar = self.bars.add(ProgressBar::new_spinner());
+        let bar = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear);
+        let bar = self.bars.add(bar);
         bar.enable_steady_tick(TICK);
         bar
     }
 
-    /// A bar of `length` rows; unseen where there is no terminal.
+    /// A bar of `length` rows, there until it is dropped; unseen where there is no terminal.
     pub fn rows(&self, length: u64) -> ProgressBar {
         let template = "{bar:32} {human_pos}/{human_len} rows, {per_sec}, {eta} left {msg}";
-        let bar = self.bars.add(ProgressBar::new(length));
+        let bar = ProgressBar::new(length).with_finish(ProgressFinish::AndClear);
+        let bar = self.bars.add(bar);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(TICK);
         bar
     }
+}
+
+/// Writes to stdout. A reader that has gone away, as `head` does, is no reason to fail.
+pub fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 impl Default for Display {

@@ -38,6 +38,7 @@ pub struct Summary {
 }
 
 /// Where the services say how far they are.
+#[derive(Clone)]
 struct Watched {
     produced: watch::Receiver<producer::Progress>,
     consumed: watch::Receiver<consumer::Progress>,
@@ -98,15 +99,15 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
-    let shown = watched.show(display, started);
+    let shown = tokio::spawn(watched.clone().show(display.clone(), started));
     tokio::select! {
         () = shutdown.wait() => {}
         () = time_is_up => {}
         () = producer.ended() => {}
         () = consumer.ended() => {}
         () = transformer.ended() => {}
-        () = shown => {}
     }
+    tracing::info!("ending, once what is on its way has arrived");
 
     let produced = producer.end().await;
     let drained = if consumer.has_ended() {
@@ -117,6 +118,7 @@ pub async fn run(
     let consumed = consumer.end().await;
     let transformed = transformer.end().await;
     trimmer.abort();
+    shown.abort();
     // Whatever happened, what was committed is shown; but the first error is the one to tell.
     let marts = show(home).await;
     let produced = produced?;
@@ -154,7 +156,7 @@ impl Watched {
     }
 
     /// Shows how far things are, for ever.
-    async fn show(&self, display: &Display, started: Instant) {
+    async fn show(self, display: Display, started: Instant) {
         let line = display.line();
         let before = self.figures();
         let mut milestones = Milestones::default();

@@ -17,6 +17,7 @@ pub async fn follow(broker: Arc<Broker>, mut progress: watch::Receiver<Progress>
         let committed = progress.borrow_and_update().positions.clone();
         if committed != deleted {
             broker.delete_before(FLIGHT_STATES_TOPIC, &committed);
+            metrics::gauge!("contrail_embedded_broker_bytes").set(broker.stored_bytes() as f64);
             deleted = committed;
         }
     }

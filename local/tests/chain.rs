@@ -1,11 +1,12 @@
 //! Recorded bodies and a simulated OpenSky through the whole chain in one process, with
 //! every mart compared to an independent computation over the bodies themselves.
+#![cfg(test)]
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local::Config;
 use local::config::Command;
@@ -41,6 +42,15 @@ async fn replay(data: &Path, paths: &[PathBuf], shutdown: &Shutdown) -> Summary 
         .unwrap()
 }
 
+/// Waits for a state, but not for ever.
+async fn until(reached: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !reached() {
+        assert!(Instant::now() < deadline, "it does not come");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Every file below `folder` with its content.
 fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
@@ -70,7 +80,8 @@ async fn recordings_come_out_as_the_marts_that_sql_over_the_bodies_gives() {
     support::record(&recorded, &bodies);
     let aircraft: u64 = 600 * 20 + 300 * 12;
 
-    let summary = replay(&data, &[recorded.clone()], &Shutdown::new()).await;
+    let paths = [recorded.clone()];
+    let summary = replay(&data, &paths, &Shutdown::new()).await;
     assert_eq!(summary.bodies, 32);
     assert_eq!(summary.published, 32);
     assert_eq!(summary.rows, aircraft);
@@ -81,14 +92,14 @@ async fn recordings_come_out_as_the_marts_that_sql_over_the_bodies_gives() {
     // Again, and nothing changes, whether in the lake or in what is published.
     let kept = ["warehouse", "published"].map(|part| data.join(part));
     let before = kept.each_ref().map(|part| content(part));
-    let again = replay(&data, &[recorded.clone()], &Shutdown::new()).await;
+    let again = replay(&data, &paths, &Shutdown::new()).await;
     assert_eq!((again.published, again.present, again.rows), (0, 32, 0));
     assert!(kept.each_ref().map(|part| content(part)) == before);
 
     // Older ones later, with some of the same: only what is new is added.
     let mut earlier = support::fleet_bodies(9, 200, START - 7_200, 5);
     support::record(&recorded.join("earlier"), &earlier);
-    let more = replay(&data, &[recorded], &Shutdown::new()).await;
+    let more = replay(&data, &paths, &Shutdown::new()).await;
     assert_eq!((more.published, more.present, more.rows), (5, 32, 1_000));
     bodies.append(&mut earlier);
     support::check_all(&support::open(&data.join("published"), &bodies));
@@ -104,9 +115,7 @@ async fn an_interrupted_replay_ends_in_order_and_goes_on() {
     let shutdown = Shutdown::new();
     let interrupt = async {
         // Once the lake has rows, some are published and some are not.
-        while !data.join("warehouse/aviation").exists() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(|| data.join("warehouse/aviation").exists()).await;
         shutdown.trigger();
     };
     let paths = [recorded];
@@ -182,9 +191,7 @@ async fn session_of(mut config: Config, data: &Path) -> live::Summary {
     let servers = Servers::start(home.folder()).await.unwrap();
     let (shutdown, health, display) = (Shutdown::new(), Health::new(), Display::new());
     let enough = async {
-        while simulator.served() < 12 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(|| simulator.served() >= 12).await;
         shutdown.trigger();
     };
     let session = live::run(&home, &servers, &health, &shutdown, None, &display);

@@ -1,5 +1,6 @@
 //! What people get wrong: one line that says what to do, an exit code, and no change on
 //! disk.
+#![cfg(test)]
 
 use std::fs;
 use std::net::TcpListener;

@@ -24,8 +24,7 @@ use contract::names;
 use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest, TopicName};
+use kafka_protocol::messages::{DeleteRecordsRequest, DescribeLogDirsRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use noida::kafka::engine::{Engine, PartitionSnapshot, Snapshot, TopicSnapshot};
 
@@ -37,17 +36,12 @@ const BROKER_ID: i32 = 1;
 const DEAD_LETTER_BYTES: u32 = 8 * 1024 * 1024;
 /// Versions of the requests that are handed to the engine without a socket.
 const DELETE_RECORDS_VERSION: i16 = 2;
-const LIST_OFFSETS_VERSION: i16 = 7;
-/// ListOffsets' mark for the end of the log, and the isolation that stops before open
-/// transactions.
-const LATEST: i64 = -1;
-const READ_COMMITTED: i8 = 1;
+const DESCRIBE_LOG_DIRS_VERSION: i16 = 1;
 
 /// A running broker; dropping it closes the port and every connection.
 pub struct Broker {
     address: SocketAddr,
     cluster_id: String,
-    partitions: i32,
     engine: Engine,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -97,7 +91,6 @@ impl Broker {
         Ok(Broker {
             address,
             cluster_id,
-            partitions,
             engine,
             shared,
             acceptor: Some(acceptor),
@@ -135,35 +128,11 @@ impl Broker {
             .handle_delete_records(&request, DELETE_RECORDS_VERSION);
     }
 
-    /// The offset after the newest committed record of each partition of `topic`.
-    pub fn end_offsets(&self, topic: &str) -> BTreeMap<i32, i64> {
-        let partitions = (0..self.partitions)
-            .map(|partition| {
-                ListOffsetsPartition::default()
-                    .with_partition_index(partition)
-                    .with_timestamp(LATEST)
-            })
-            .collect();
-        let topic = ListOffsetsTopic::default()
-            .with_name(topic_name(topic))
-            .with_partitions(partitions);
-        let request = ListOffsetsRequest::default()
-            .with_isolation_level(READ_COMMITTED)
-            .with_topics(vec![topic]);
-        self.engine
-            .handle_list_offsets(&request, LIST_OFFSETS_VERSION)
-            .topics
-            .into_iter()
-            .flat_map(|topic| topic.partitions)
-            .map(|partition| (partition.partition_index, partition.offset))
-            .collect()
-    }
-
     /// Bytes of every record the broker holds.
     pub fn stored_bytes(&self) -> u64 {
-        let request = kafka_protocol::messages::DescribeLogDirsRequest::default().with_topics(None);
+        let request = DescribeLogDirsRequest::default().with_topics(None);
         self.engine
-            .handle_describe_log_dirs(&request, 1)
+            .handle_describe_log_dirs(&request, DESCRIBE_LOG_DIRS_VERSION)
             .results
             .into_iter()
             .flat_map(|directory| directory.topics)
