@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::lake::count;
+use e2e::lake::{count, expect_exactly};
+use e2e::load::Load;
 use e2e::process::{Process, program};
 use e2e::server::{Kafka, Registry};
 
@@ -131,4 +132,70 @@ fn polls_become_marts_and_every_row_counts_once() {
     assert_eq!(totals.unwrap()[0]["rows"], cleaned.unwrap()[0]["rows"]);
     transformer.stop();
     simulator.stop();
+}
+
+/// The steps of a refresh and of a publication, in their order.
+const STEPS: [&str; 7] = [
+    "transformer.commit.after",
+    "transformer.stage.before",
+    "transformer.stage.after",
+    "transformer.commit.before",
+    "transformer.current.before",
+    "transformer.current.after",
+    "transformer.export.middle",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transformer_that_is_killed_at_any_step_counts_every_row_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let kafka = Kafka::start(folder);
+    let registry = Registry::start(folder);
+    let warehouse = folder.join("warehouse");
+    let mut load = Load::start(kafka.brokers(), registry.url(), 2, 500).await;
+    let lake = format!("lake.warehouse={}", warehouse.display());
+    let consumer = start(
+        folder,
+        "consumer",
+        &[
+            format!("kafka.brokers={}", kafka.brokers()),
+            format!("registry.url={}", registry.url()),
+            lake.clone(),
+            "consumer.commit_age=300ms".to_owned(),
+        ],
+    );
+    let settings = [
+        lake,
+        format!(
+            "transformer.analytics={}",
+            folder.join("analytics").display()
+        ),
+        format!(
+            "transformer.published={}",
+            folder.join("published").display()
+        ),
+    ];
+    let once = |name: &str, crash_at: &str| {
+        let arguments = settings
+            .iter()
+            .flat_map(|setting| ["--set", setting.as_str()]);
+        let arguments = std::iter::once("once").chain(arguments);
+        let environment = [("CONTRAIL_CRASH_AT", crash_at)];
+        Process::start(folder, name, "transformer", arguments, &environment).wait(LIMIT)
+    };
+    for step in STEPS {
+        load.publish(2).await;
+        expect_exactly(&warehouse, &load, LIMIT);
+        assert!(!once(step, step).success(), "{step} was not reached");
+    }
+    assert!(once("survivor", "").success());
+    let counts = query(
+        folder,
+        "select (select sum(aircraft_total) from kpi_history)::bigint as rows,
+                (select count(*) from kpi_history) as polls",
+    );
+    let counts = counts.unwrap();
+    assert_eq!(counts[0]["rows"], load.rows());
+    assert_eq!(counts[0]["polls"], load.published.len());
+    consumer.stop();
 }
