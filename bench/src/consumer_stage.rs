@@ -31,6 +31,15 @@ struct Run {
     cpu: Duration,
 }
 
+/// What the consumer said of one run.
+struct Consumed {
+    _warehouse: tempfile::TempDir,
+    /// From its start to its first row: connecting, and joining its group.
+    joining: Duration,
+    /// How often it stopped reading because it was busy.
+    pauses: u64,
+}
+
 /// Measures it: the topic is filled once, then limit and consumer take turns.
 ///
 /// # Errors
@@ -44,45 +53,63 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
     ));
     let rows = fill(&servers, polls).await?;
     let chunks = servers.read(rows)?;
-    let mut ratios = Vec::new();
-    let (mut read, mut limits, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut read, mut limits, mut runs, mut said) = (vec![], vec![], vec![], vec![]);
     for turn in 1..=turns {
         progress(&format!("turn {turn} of {turns}"));
-        let limit = clocked(decode_and_write(&folder, &servers, &chunks)).await?;
-        let run = clocked(consume(&folder, &servers, rows as u64)).await?;
-        read.push(clocked(async { servers.read(rows) }).await?);
-        ratios.push(limit.wall.as_secs_f64() / run.wall.as_secs_f64());
-        limits.push(limit);
+        limits.push(
+            clocked(decode_and_write(&folder, &servers, &chunks))
+                .await?
+                .0,
+        );
+        let (run, consumed) = clocked(consume(&folder, &servers, rows as u64)).await?;
         runs.push(run);
+        said.push(consumed);
+        read.push(clocked(async { servers.read(rows) }).await?.0);
     }
-    let rate = |runs: &[Run]| {
-        let rates = runs
-            .iter()
-            .map(|run| rows as f64 / run.wall.as_secs_f64() / 1e3);
-        Sample::new(rates)
+    let of_limit = |part: fn(&Run) -> Duration| {
+        let pairs = limits.iter().zip(&runs);
+        Sample::new(pairs.map(|(limit, run)| part(limit).div_duration_f64(part(run))))
     };
-    let cpu = |runs: &[Run]| {
-        let cpu = runs
-            .iter()
-            .map(|run| run.cpu.as_secs_f64() / run.wall.as_secs_f64());
-        format!("{:.2} cores busy", Sample::new(cpu).median())
-    };
+    let joining = Sample::milliseconds(said.iter().map(|consumed| &consumed.joining));
+    let pauses = Sample::new(said.iter().map(|consumed| consumed.pauses as f64));
     let unit = "k rows/s";
     Ok(vec![
         Figure::median(
             STAGE,
             "topic to table, of its limit",
-            &Sample::new(ratios),
+            &of_limit(|run| run.wall),
             "×",
         )
         .aim(Aim::AtLeast(0.5))
         .note(format!("{rows} rows, {turns} turns each")),
-        Figure::median(STAGE, "topic to committed table", &rate(&runs), unit)
-            .note(format!("broker included: {}", cpu(&runs))),
-        Figure::median(STAGE, "limit: memory to Parquet", &rate(&limits), unit).note(cpu(&limits)),
-        Figure::median(STAGE, "topic read and dropped", &rate(&read), unit)
-            .note(format!("broker included: {}", cpu(&read))),
+        Figure::median(STAGE, "the same by CPU time", &of_limit(|run| run.cpu), "×")
+            .note("the broker's part counts against the consumer"),
+        Figure::median(STAGE, "topic to committed table", &rate(&runs, rows), unit).note(format!(
+            "{}; {:.0} ms of it to join, {:.0} pauses",
+            busy(&runs),
+            joining.median(),
+            pauses.median()
+        )),
+        Figure::median(
+            STAGE,
+            "limit: memory to Parquet",
+            &rate(&limits, rows),
+            unit,
+        )
+        .note(busy(&limits)),
+        Figure::median(STAGE, "topic read and dropped", &rate(&read, rows), unit).note(busy(&read)),
     ])
+}
+
+/// Thousand rows a second.
+fn rate(runs: &[Run], rows: usize) -> Sample {
+    let rate = |run: &Run| rows as f64 / run.wall.as_secs_f64() / 1e3;
+    Sample::new(runs.iter().map(rate))
+}
+
+fn busy(runs: &[Run]) -> String {
+    let cores = runs.iter().map(|run| run.cpu.div_duration_f64(run.wall));
+    format!("{:.2} cores busy", Sample::new(cores).median())
 }
 
 /// Publishes so many polls; the number of rows.
@@ -97,7 +124,7 @@ async fn fill(servers: &Servers, polls: i64) -> anyhow::Result<usize> {
     Ok(rows)
 }
 
-async fn clocked<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Run> {
+async fn clocked<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(Run, T)> {
     let (began, cpu) = (Instant::now(), own_cpu());
     // What comes out is let go of after the clock has stopped.
     let result = work.await?;
@@ -105,8 +132,7 @@ async fn clocked<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Re
         wall: began.elapsed(),
         cpu: own_cpu().saturating_sub(cpu),
     };
-    drop(result);
-    Ok(run)
+    Ok((run, result))
 }
 
 fn config(folder: &Path, servers: &Servers) -> anyhow::Result<(Config, tempfile::TempDir)> {
@@ -147,24 +173,44 @@ async fn decode_and_write(
 }
 
 /// The consumer, from its start until every row is committed and it has left its group.
-async fn consume(folder: &Path, servers: &Servers, rows: u64) -> anyhow::Result<tempfile::TempDir> {
+async fn consume(folder: &Path, servers: &Servers, rows: u64) -> anyhow::Result<Consumed> {
     let (config, warehouse) = config(folder, servers)?;
     let shutdown = Shutdown::new();
     let (sender, mut watched) = watch::channel(Progress::default());
+    let (began, paused_before) = (Instant::now(), pauses());
     let running = consumer::run(config, Health::new(), shutdown.clone(), Some(sender));
     let end_when_read = async {
+        let any = |seen: &Progress| seen.buffered_rows > 0;
         // What is left in the buffer is committed at the end, not when it is old enough.
         let all = |seen: &Progress| seen.rows_committed + seen.buffered_rows >= rows;
-        let read = tokio::time::timeout(LIMIT, watched.wait_for(all))
-            .await
-            .is_ok();
+        let read = tokio::time::timeout(LIMIT, async {
+            watched.wait_for(any).await.ok()?;
+            let joining = began.elapsed();
+            watched.wait_for(all).await.ok()?;
+            Some(joining)
+        });
+        let read = read.await.ok().flatten();
         shutdown.trigger();
         read
     };
-    let (summary, read) = tokio::join!(running, end_when_read);
+    let (summary, joining) = tokio::join!(running, end_when_read);
     let summary = summary.context("the consumer failed")?;
-    if !read || summary.rows_committed != rows || summary.dead_letters > 0 {
-        bail!("{rows} rows were to be committed, the consumer did {summary:?}");
+    match joining {
+        Some(joining) if summary.rows_committed == rows && summary.dead_letters == 0 => {
+            Ok(Consumed {
+                _warehouse: warehouse,
+                joining,
+                pauses: pauses() - paused_before,
+            })
+        }
+        _ => bail!("{rows} rows were to be committed, the consumer did {summary:?}"),
     }
-    Ok(warehouse)
+}
+
+/// How often consumers of this process have stopped reading.
+fn pauses() -> u64 {
+    let text = service::metrics::install_recorder().render();
+    let name = "contrail_consumer_pauses_total ";
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }

@@ -4,7 +4,7 @@
 //! but the days are real ones, and what the transformer keeps for each day (who was seen, under
 //! which callsign, in which cells) is about as large as in reality, because it grows with the
 //! aircraft and their flights, hardly with how often they are looked at. So that days differ
-//! as they do in reality, a poll holds the 10,000 of a larger fleet that are in the air.
+//! as they do in reality, a poll holds 10,000 of a larger fleet that are in the air.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -168,6 +168,10 @@ fn in_the_air(mut poll: Poll) -> anyhow::Result<Poll> {
             poll.time
         );
     }
+    // Other aircraft fly on other days.
+    let day = usize::try_from(poll.time / DAY).unwrap_or(0);
+    let first = day * 997 % poll.states.len();
+    poll.states.rotate_left(first);
     poll.states.truncate(AIRCRAFT);
     Ok(poll)
 }

@@ -58,11 +58,15 @@ async fn latency(folder: &Path, polls: usize) -> anyhow::Result<Vec<Duration>> {
         let body = fleet.body(time, true);
         let began = Instant::now();
         let poll = input::read(&body)?;
-        servers.publish(&poll).await?;
+        let published = servers.publish(&poll).await?;
         if number >= WARM_UP {
             times.push(began.elapsed());
         }
-        servers.forget();
+        let next = published
+            .offsets
+            .iter()
+            .map(|(partition, last)| (*partition, last + 1));
+        servers.forget(&next.collect());
     }
     Ok(times)
 }
@@ -86,9 +90,9 @@ async fn memory(folder: &Path, polls: i64) -> anyhow::Result<Usage> {
     let rows = polls * AIRCRAFT as i64;
     tokio::task::block_in_place(|| {
         producer.wait_for(&format!("{polls} polls"), LIMIT, || {
-            let published: i64 = servers.ends().values().sum();
-            servers.forget();
-            (published >= rows).then_some(())
+            let ends = servers.ends().ok()?;
+            servers.forget(&ends);
+            (ends.values().sum::<i64>() >= rows).then_some(())
         })
     })?;
     producer.usage()

@@ -9,6 +9,7 @@ use transformer::Transformer;
 
 use crate::history::{History, Span};
 use crate::input::{AIRCRAFT, INTERVAL, NOON};
+use crate::process::own_cpu;
 use crate::report::{Aim, Figure};
 use crate::sample::Sample;
 use crate::{Scale, progress};
@@ -28,6 +29,8 @@ struct Subject {
     rows: u64,
     counted: Vec<Duration>,
     total: Vec<Duration>,
+    /// CPU time of the polls in `total`.
+    cpu: Duration,
     full: Vec<Duration>,
 }
 
@@ -99,6 +102,7 @@ impl Subject {
             rows: status.rows,
             counted: Vec::new(),
             total: Vec::new(),
+            cpu: Duration::ZERO,
             full: Vec::new(),
         })
     }
@@ -107,12 +111,12 @@ impl Subject {
     async fn poll(&mut self, is_measured: bool, full: bool) -> anyhow::Result<()> {
         self.history.append(self.next).await?;
         self.next += INTERVAL;
-        let began = Instant::now();
+        let (began, cpu) = (Instant::now(), own_cpu());
         let refreshed = self.transformer.refresh().await?;
         let counted = began.elapsed();
         let refreshed = refreshed.context("the new poll was not seen")?;
         self.transformer.publish(full).await?;
-        let total = began.elapsed();
+        let (total, cpu) = (began.elapsed(), own_cpu().saturating_sub(cpu));
         if refreshed.rows != AIRCRAFT as u64 || refreshed.repeated != 0 {
             bail!("{AIRCRAFT} new rows were to be counted: {refreshed:?}");
         }
@@ -121,6 +125,7 @@ impl Subject {
         } else if is_measured {
             self.counted.push(counted);
             self.total.push(total);
+            self.cpu += cpu;
         }
         Ok(())
     }
@@ -132,6 +137,7 @@ impl Subject {
             Sample::milliseconds(&self.total),
             Sample::milliseconds(&self.counted),
         );
+        let cpu = self.cpu.as_secs_f64() * 1e3 / total.len() as f64;
         let days = match days {
             1 => "1 day".to_owned(),
             days => format!("{days} days"),
@@ -145,7 +151,7 @@ impl Subject {
             )
             .aim(Aim::AtMost(500.0))
             .note(format!(
-                "{} polls; counting {:.0} ms of it; {} rows of history; state: {state}",
+                "{} polls; counting {:.0} ms of it; CPU time {cpu:.0} ms; {} rows of history; state: {state}",
                 total.len(),
                 counted.median(),
                 self.rows
@@ -174,6 +180,6 @@ fn state(history: &History) -> anyhow::Result<String> {
     let database = duckdb::Connection::open_with_flags(&path, settings)
         .with_context(|| format!("cannot open {}", path.display()))?;
     let sql = "select coalesce(string_agg(table_name || ' ' || estimated_size, ', ' order by table_name), '')
-        from duckdb_tables() where not internal and estimated_size > 10000";
+        from duckdb_tables() where not internal and not temporary and estimated_size > 10000";
     Ok(database.query_row(sql, [], |row| row.get(0))?)
 }

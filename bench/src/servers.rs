@@ -33,6 +33,7 @@ pub struct Servers {
     /// Id of the contract's schema.
     pub schema_id: u32,
     publisher: Publisher,
+    watcher: BaseConsumer,
 }
 
 impl Servers {
@@ -53,11 +54,13 @@ impl Servers {
         let schema_id = producer::Registry::new(&config.registry)?
             .register(FLIGHT_STATES_TOPIC, contract::avro::FLIGHT_STATE_SCHEMA)
             .await?;
+        let watcher = reader(&broker)?;
         Ok(Servers {
             broker,
             registry,
             schema_id,
             publisher,
+            watcher,
         })
     }
 
@@ -74,10 +77,9 @@ impl Servers {
         Ok(self.publisher.publish(poll, stamp).await?)
     }
 
-    /// Lets go of everything that is in the topic.
-    pub fn forget(&self) {
-        let ends = self.broker.end_offsets(FLIGHT_STATES_TOPIC);
-        self.broker.delete_before(FLIGHT_STATES_TOPIC, &ends);
+    /// Lets go of what is in the topic up to these next offsets.
+    pub fn forget(&self, ends: &BTreeMap<i32, i64>) {
+        self.broker.delete_before(FLIGHT_STATES_TOPIC, ends);
     }
 
     /// Reads the topic's first `rows` records as the consumer's source does, and nothing more
@@ -86,15 +88,7 @@ impl Servers {
     /// # Errors
     /// When there are fewer.
     pub fn read(&self, rows: usize) -> anyhow::Result<Vec<Chunk>> {
-        let reader: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.broker.bootstrap())
-            .set("group.id", "bench")
-            .set("isolation.level", "read_committed")
-            .set("enable.auto.commit", "false")
-            // As the consumer has it.
-            .set("queued.max.messages.kbytes", "16384")
-            .set("fetch.queue.backoff.ms", "10")
-            .create()?;
+        let reader = reader(&self.broker)?;
         let mut assignment = TopicPartitionList::new();
         for partition in 0..PARTITIONS {
             assignment.add_partition_offset(FLIGHT_STATES_TOPIC, partition, Offset::Beginning)?;
@@ -121,7 +115,28 @@ impl Servers {
     }
 
     /// The offset after the newest committed record of each partition.
-    pub fn ends(&self) -> BTreeMap<i32, i64> {
-        self.broker.end_offsets(FLIGHT_STATES_TOPIC)
+    ///
+    /// # Errors
+    /// When the broker does not say.
+    pub fn ends(&self) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let end = |partition| {
+            let (_, end) =
+                self.watcher
+                    .fetch_watermarks(FLIGHT_STATES_TOPIC, partition, PATIENCE)?;
+            Ok((partition, end))
+        };
+        (0..PARTITIONS).map(end).collect()
     }
+}
+
+/// A client that sees committed records, set as the consumer's.
+fn reader(broker: &Broker) -> anyhow::Result<BaseConsumer> {
+    Ok(ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("group.id", "bench")
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.queue.backoff.ms", "10")
+        .create()?)
 }
