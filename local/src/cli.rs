@@ -45,8 +45,14 @@ enum Commands {
     /// Run the pipeline on a simulated OpenSky.
     Demo(DemoArgs),
     /// Run the pipeline on the real OpenSky, with the credentials in .env if there are any.
+    ///
+    /// Ctrl-C ends it in order, with nothing left on the way. A process that is killed loses
+    /// the polls of its last seconds, which were in memory and not in the lake yet.
     Run(RunArgs),
     /// Take recorded OpenSky bodies through the whole pipeline.
+    ///
+    /// What the marts have already is passed over: the same recordings twice change nothing,
+    /// and the same command goes on after an interruption.
     Replay(ReplayArgs),
     /// Answer a query over the published marts.
     Query(QueryArgs),

@@ -3,6 +3,10 @@
 //! The end is the point of this module. Each service ends well by itself, but only in the
 //! order of the data is nothing left on the way: no more polls; then the consumer until it
 //! has committed what was published; then the transformer until the marts show it.
+//!
+//! A process that is killed has no such end: the polls that were in the embedded broker and
+//! not in the lake are lost, those of about the last `consumer.commit_age`. What is in the
+//! lake stays, and the next start counts what the marts do not show yet.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
