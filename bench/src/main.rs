@@ -29,6 +29,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
+use service::config::LogConfig;
+
 use report::{Figure, Report};
 
 /// Measures the stages against their limits.
@@ -48,6 +50,9 @@ struct Args {
     /// Without it, a temporary folder that is removed at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What the services log meanwhile, such as transformer=debug for the time of each model.
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    log: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,6 +88,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    service::telemetry::init(&LogConfig {
+        level: args.log.clone(),
+        ..LogConfig::default()
+    })?;
     let runtime = tokio::runtime::Runtime::new()?;
     let temporary = tempfile::tempdir()?;
     let folder = match &args.data {
