@@ -2,7 +2,8 @@
 //!
 //! Two threads, joined by a bounded channel. In the order of the data:
 //!
-//! - [`source`]: polls Kafka, follows rebalances, opens partitions where the table stands.
+//! - [`source`]: polls Kafka; its `assignment` opens partitions where the table stands.
+//! - [`link`]: what the threads say to each other.
 //! - [`chunk`]: raw records on their way.
 //! - [`registry`], [`schema`], [`decode`]: Avro bytes become columns; what cannot is rejected.
 //! - [`pipeline`]: buffers and decides when to commit.
@@ -13,6 +14,7 @@
 //! - [`evolve`]: new fields become new columns.
 //! - [`progress`]: what people and monitors see.
 
+mod assignment;
 pub mod batch;
 pub mod chunk;
 pub mod commit;
@@ -21,6 +23,7 @@ pub mod dead_letter;
 pub mod decode;
 mod error;
 pub mod evolve;
+pub mod link;
 pub mod pipeline;
 pub mod position;
 pub mod progress;
@@ -45,9 +48,10 @@ pub use config::{Config, ConsumerConfig};
 pub use error::ConsumerError;
 pub use progress::{Progress, Summary};
 
+use link::Shared;
 use pipeline::{Parts, Pipeline};
 use progress::Reporter;
-use source::{Shared, Source};
+use source::Source;
 
 /// Consumes until shutdown; then commits what was read and leaves the group.
 ///
@@ -67,7 +71,7 @@ pub async fn run(
     let lake = Lake::open(&config.lake).await?;
     let table = lake.load_or_create(&FLIGHT_STATES).await?;
     let shared = Arc::new(Shared::default());
-    let (events, inbox) = source::channel();
+    let (events, inbox) = link::channel();
     let (commands, orders) = mpsc::channel();
     let source = Source::new(
         &config.kafka,
@@ -82,7 +86,7 @@ pub async fn run(
         runtime: Handle::current(),
         lake,
         table,
-        registry: registry::Registry::new(&config.registry)?,
+        registry: registry::Registry::new(&config.registry, &config.consumer.topic)?,
         dead_letters: dead_letter::DeadLetters::new(
             &config.kafka,
             &config.consumer.dead_letters_topic,

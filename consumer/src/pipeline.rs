@@ -23,10 +23,10 @@ use crate::commit::{Commit, Outcome};
 use crate::config::ConsumerConfig;
 use crate::dead_letter::DeadLetters;
 use crate::decode::{Decoder, WriterSchema};
+use crate::link::{Command, Event, Shared};
 use crate::position::{Positions, Stream};
 use crate::progress::Reporter;
 use crate::registry::Registry;
-use crate::source::{Command, Event, Shared};
 use crate::{ConsumerError, evolve, write};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -337,6 +337,14 @@ impl Pipeline {
     }
 
     fn send_dead_letters(&mut self) -> Result<bool, ConsumerError> {
+        if let Some(first) = self.batch.rejects.first() {
+            let (records, reason) = (self.batch.rejects.len(), &first.reason);
+            tracing::warn!(
+                records,
+                reason,
+                "what cannot be decoded goes to the dead letters"
+            );
+        }
         let mut pause = FIRST_RETRY;
         loop {
             let send = self.parts.dead_letters.send(&self.batch.rejects);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id};
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, get_all_versions, get_schema_by_id,
+};
 use schema_registry_converter::schema_registry_common::SchemaType;
 use service::config::RegistryConfig;
 
@@ -12,14 +14,19 @@ use crate::decode::WriterSchema;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The schema registry, asked once for each id.
+///
+/// That it has no schema of an id is believed only while it knows the topic's own subject. A
+/// registry that has lost its memory must not turn good records into dead letters: until the
+/// producer has registered again, it counts as away.
 pub struct Registry {
     url: String,
+    subject: String,
     settings: SrSettings,
 }
 
 impl Registry {
     /// Prepares to ask; nothing is sent yet.
-    pub fn new(config: &RegistryConfig) -> Result<Registry, ConsumerError> {
+    pub fn new(config: &RegistryConfig, topic: &str) -> Result<Registry, ConsumerError> {
         service::tls::install_provider();
         let mut builder = SrSettings::new_builder(config.url.clone());
         builder.set_timeout(REQUEST_TIMEOUT);
@@ -32,6 +39,7 @@ impl Registry {
         })?;
         Ok(Registry {
             url: config.url.clone(),
+            subject: contract::names::value_subject(topic),
             settings,
         })
     }
@@ -39,8 +47,8 @@ impl Registry {
     /// What the registry says of an id.
     ///
     /// # Errors
-    /// The registry cannot be reached or does not answer: try again. An id it does not know
-    /// is an answer, not an error.
+    /// The registry cannot be reached, does not answer, or has lost its schemas: try again. An
+    /// id that a registry in its right mind does not know is an answer, not an error.
     pub async fn schema(&self, id: u32) -> Result<WriterSchema, ConsumerError> {
         match get_schema_by_id(id, &self.settings).await {
             Ok(registered) => Ok(match registered.schema_type {
@@ -52,13 +60,26 @@ impl Registry {
                 }
                 other => WriterSchema::None(format!("schema {id} is {other:?}, not Avro")),
             }),
-            Err(error) if !error.retriable => Ok(WriterSchema::None(format!(
-                "the registry has no schema {id}: {error}"
-            ))),
-            Err(error) => Err(ConsumerError::Registry {
-                url: self.url.clone(),
-                reason: error.to_string(),
-            }),
+            Err(error) if error.retriable => Err(self.away(error.to_string())),
+            Err(error) => {
+                let versions = get_all_versions(&self.settings, self.subject.clone()).await;
+                if !versions.is_ok_and(|versions| !versions.is_empty()) {
+                    return Err(self.away(format!(
+                        "it knows neither schema {id} nor the subject {}; waiting for the producer to register it",
+                        self.subject
+                    )));
+                }
+                Ok(WriterSchema::None(format!(
+                    "the registry has no schema {id}: {error}"
+                )))
+            }
+        }
+    }
+
+    fn away(&self, reason: String) -> ConsumerError {
+        ConsumerError::Registry {
+            url: self.url.clone(),
+            reason,
         }
     }
 }

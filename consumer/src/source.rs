@@ -7,17 +7,14 @@
 //! The thread keeps polling whatever happens behind it, so that it stays in its group: when
 //! the pipeline is busy or the buffer limit is reached, partitions are paused.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use service::config::KafkaConfig;
 use service::fault::Fault;
@@ -25,66 +22,17 @@ use service::health::Component;
 use service::shutdown::Shutdown;
 
 use crate::ConsumerError;
-use crate::chunk::Chunk;
+use crate::assignment::Context;
 use crate::config::ConsumerConfig;
-use crate::position::{Positions, Stream};
+use crate::link::{Command, Event, Shared};
+use crate::position::Positions;
 use crate::topic::{self, Identity};
 
 /// Bytes of records that travel to the pipeline together at the most.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Chunks on their way to the pipeline at the most.
-const QUEUED_CHUNKS: usize = 16;
 /// How long a poll waits when nothing is pending, and when something is.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 const LINGER_POLL: Duration = Duration::from_millis(5);
-/// How long one question to Kafka may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What the pipeline is told, in order.
-pub enum Event {
-    /// Records of the current assignment.
-    Rows(Chunk),
-    /// Partitions are to be read from where the table stands, which is the answer. What
-    /// was buffered before is void.
-    Assigned {
-        /// What the positions belong to.
-        stream: Stream,
-        /// Takes the table's positions.
-        reply: SyncSender<Positions>,
-    },
-    /// The partitions are given away: commit what is buffered, or drop it when they are
-    /// `lost` to somebody else already.
-    Revoked {
-        /// Whether it is too late for a commit.
-        lost: bool,
-        /// Takes the word that it is done.
-        reply: SyncSender<()>,
-    },
-}
-
-/// What the source is told.
-pub enum Command {
-    /// Somebody else has committed: forget what was read, start again where the table stands.
-    Restart,
-    /// The table stands here now.
-    Committed(Positions),
-}
-
-/// What both threads see.
-#[derive(Debug, Default)]
-pub struct Shared {
-    /// Bytes of chunks sent but not decoded yet.
-    pub queued: AtomicUsize,
-    /// Bytes of rows decoded but not committed yet.
-    pub buffered: AtomicUsize,
-    /// The last commit took too long: give it up.
-    pub abandon: AtomicBool,
-}
-
-/// The receiving side of a new source.
-pub fn channel() -> (SyncSender<Event>, Receiver<Event>) {
-    sync_channel(QUEUED_CHUNKS)
-}
 
 /// The thread's state.
 pub struct Source {
@@ -93,23 +41,6 @@ pub struct Source {
     config: ConsumerConfig,
     brokers: String,
     health: Component,
-}
-
-/// What librdkafka's callbacks, which run inside `poll`, share with the loop around it.
-pub struct Context {
-    events: SyncSender<Event>,
-    shared: Arc<Shared>,
-    shutdown: Shutdown,
-    config: ConsumerConfig,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    pending: Chunk,
-    assigned: Vec<i32>,
-    paused: bool,
-    fatal: Option<ConsumerError>,
 }
 
 impl Source {
@@ -123,13 +54,7 @@ impl Source {
         health: Component,
         shutdown: Shutdown,
     ) -> Result<Source, ConsumerError> {
-        let context = Context {
-            events,
-            shared,
-            shutdown,
-            config: config.clone(),
-            state: Mutex::default(),
-        };
+        let context = Context::new(events, shared, config.clone(), health.clone(), shutdown);
         let consumer = client_config(kafka, config)
             .create_with_context(context)
             .map_err(|error| ConsumerError::Kafka {
@@ -156,7 +81,7 @@ impl Source {
             .map_err(|error| self.failure("cannot subscribe", error.to_string()))?;
         self.health.not_ready("waiting for partitions");
         let context = self.consumer.context();
-        while !context.shutdown.is_triggered() {
+        while !context.is_ending() {
             if let Some(error) = context.state().fatal.take() {
                 return Err(error);
             }
@@ -179,7 +104,7 @@ impl Source {
         let mut reached = false;
         self.health
             .not_ready(format!("connecting to {}", self.brokers));
-        while !context.shutdown.is_triggered() {
+        while !context.is_ending() {
             let step = Duration::from_secs(1);
             // Serves callbacks, such as a refused password.
             let _ = self.consumer.poll(Duration::ZERO);
@@ -309,8 +234,7 @@ impl Source {
     fn control_flow(&self) {
         let context = self.consumer.context();
         let limit = self.config.buffer_limit.as_usize();
-        let held = context.shared.queued.load(Ordering::Acquire)
-            + context.shared.buffered.load(Ordering::Acquire);
+        let held = context.held();
         let (paused, stuck, assigned) = {
             let state = context.state();
             (
@@ -358,218 +282,4 @@ fn client_config(kafka: &KafkaConfig, config: &ConsumerConfig) -> ClientConfig {
         client.set(key, value);
     }
     client
-}
-
-impl Context {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Never held across a call that may panic or block.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fail(&self, error: ConsumerError) {
-        self.state().fatal.get_or_insert(error);
-    }
-
-    /// Sends the pending chunk if there is room. `false`: the pipeline has ended.
-    fn send_pending(&self) -> bool {
-        let mut state = self.state();
-        if state.pending.is_empty() {
-            return true;
-        }
-        let chunk = std::mem::take(&mut state.pending);
-        let size = chunk.size();
-        self.shared.queued.fetch_add(size, Ordering::AcqRel);
-        match self.events.try_send(Event::Rows(chunk)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(Event::Rows(chunk))) => {
-                self.shared.queued.fetch_sub(size, Ordering::AcqRel);
-                state.pending = chunk;
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Opens the partitions where the table stands.
-    fn assign(&self, consumer: &BaseConsumer<Context>, partitions: Vec<i32>) {
-        {
-            let mut state = self.state();
-            state.pending = Chunk::default();
-            state.paused = false;
-            state.assigned = partitions.clone();
-        }
-        self.shared.abandon.store(false, Ordering::Release);
-        match self.open(consumer, partitions) {
-            Ok(()) => {}
-            Err(error) => self.fail(error),
-        }
-    }
-
-    fn open(
-        &self,
-        consumer: &BaseConsumer<Context>,
-        partitions: Vec<i32>,
-    ) -> Result<(), ConsumerError> {
-        let Identity { cluster, topic_id } =
-            topic::identity(consumer.client(), &self.config.topic, ASK_TIMEOUT)?;
-        let stream = Stream {
-            cluster,
-            topic_id: topic_id.unwrap_or_else(|| topic::NO_TOPIC_ID.to_owned()),
-            group: self.config.group.clone(),
-        };
-        let (reply, answer) = sync_channel(1);
-        let event = Event::Assigned { stream, reply };
-        if self.events.send(event).is_err() {
-            return Ok(());
-        }
-        let Some(positions) = self.wait(&answer, None) else {
-            return Ok(());
-        };
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            let offset = self.start(consumer, partition, positions.get(&partition).copied())?;
-            let added = list.add_partition_offset(&self.config.topic, partition, offset);
-            added.map_err(|error| self.kafka("cannot choose where to read", &error))?;
-        }
-        tracing::info!(assignment = ?list, "reading");
-        consumer
-            .assign(&list)
-            .map_err(|error| self.kafka("cannot take partitions", &error))
-    }
-
-    fn kafka(&self, action: &str, error: &KafkaError) -> ConsumerError {
-        ConsumerError::Kafka {
-            action: format!("{action} of {}", self.config.topic),
-            reason: error.to_string(),
-            fault: Fault::Dependency,
-        }
-    }
-
-    /// Where to open a partition, after a look at what Kafka still has.
-    fn start(
-        &self,
-        consumer: &BaseConsumer<Context>,
-        partition: i32,
-        stored: Option<i64>,
-    ) -> Result<Offset, ConsumerError> {
-        let Some(stored) = stored else {
-            return Ok(Offset::Beginning);
-        };
-        let (earliest, latest) = consumer
-            .fetch_watermarks(&self.config.topic, partition, ASK_TIMEOUT)
-            .map_err(|error| self.kafka("cannot ask for the offsets", &error))?;
-        if stored > latest {
-            return Err(ConsumerError::Kafka {
-                action: format!("cannot read partition {partition} of {}", self.config.topic),
-                reason: format!(
-                    "the table is at offset {stored}, but the topic ends at {latest}: Kafka has lost records that are in the table, or is another cluster; use another consumer.group only if the table may get rows twice"
-                ),
-                fault: Fault::Configuration,
-            });
-        }
-        if stored < earliest {
-            let lost = ConsumerError::RecordsLost {
-                topic: self.config.topic.clone(),
-                partition,
-                stored,
-                earliest,
-            };
-            if !self.config.accept_lost_records {
-                return Err(lost);
-            }
-            tracing::warn!("{lost}");
-            return Ok(Offset::Offset(earliest));
-        }
-        Ok(Offset::Offset(stored))
-    }
-
-    /// Hands over what was read and waits for its commit, but not for ever.
-    fn revoke(&self, lost: bool) {
-        let (chunk, had_partitions) = {
-            let mut state = self.state();
-            let partitions = std::mem::take(&mut state.assigned);
-            (std::mem::take(&mut state.pending), !partitions.is_empty())
-        };
-        if !had_partitions {
-            return;
-        }
-        if !lost && !chunk.is_empty() {
-            self.shared.queued.fetch_add(chunk.size(), Ordering::AcqRel);
-            if self.events.send(Event::Rows(chunk)).is_err() {
-                return;
-            }
-        }
-        let (reply, done) = sync_channel(1);
-        if self.events.send(Event::Revoked { lost, reply }).is_err() {
-            return;
-        }
-        let deadline = Instant::now() + self.config.revoke_timeout;
-        if self.wait(&done, Some(deadline)).is_none() {
-            tracing::warn!("the last commit took too long: its rows will be read again");
-            self.shared.abandon.store(true, Ordering::Release);
-        }
-    }
-
-    /// An answer of the pipeline; `None` when it ended, or too late. Without a deadline a
-    /// shutdown ends the waiting.
-    fn wait<T>(&self, answer: &Receiver<T>, deadline: Option<Instant>) -> Option<T> {
-        loop {
-            match answer.recv_timeout(IDLE_POLL) {
-                Ok(value) => return Some(value),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => match deadline {
-                    Some(deadline) if Instant::now() >= deadline => return None,
-                    None if self.shutdown.is_triggered() => return None,
-                    _ => {}
-                },
-            }
-        }
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!(facility, "{message}");
-            }
-            _ => tracing::debug!(facility, "{message}"),
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        use RDKafkaErrorCode as Code;
-        match error.rdkafka_error_code() {
-            Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
-                self.fail(ConsumerError::Kafka {
-                    action: "Kafka refused the log-in".to_owned(),
-                    reason: format!(
-                        "{reason}; check kafka.sasl_username, kafka.sasl_password and kafka.sasl_mechanism"
-                    ),
-                    fault: Fault::Configuration,
-                });
-            }
-            _ => tracing::debug!(%error, reason, "Kafka client"),
-        }
-    }
-}
-
-impl ConsumerContext for Context {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        event: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
-        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            let elements = list.elements();
-            let partitions = elements.iter().map(|element| element.partition());
-            self.assign(consumer, partitions.collect());
-            return;
-        }
-        self.revoke(consumer.assignment_lost());
-        if let Err(error) = consumer.unassign() {
-            tracing::warn!(%error, "cannot give partitions back");
-        }
-    }
 }

@@ -1,0 +1,296 @@
+//! Assignments: what happens, inside librdkafka's callbacks, when partitions come and go.
+//!
+//! Coming, they are opened where the table stands. Going, what was read of them is committed
+//! first, within a limited time, or dropped when they are lost already.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+use service::fault::Fault;
+use service::health::Component;
+use service::shutdown::Shutdown;
+
+use crate::ConsumerError;
+use crate::chunk::Chunk;
+use crate::config::ConsumerConfig;
+use crate::link::{Event, Shared};
+use crate::position::Stream;
+use crate::topic::{self, Identity};
+
+/// How long one question to Kafka may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a wait for the pipeline looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What librdkafka's callbacks, which run inside `poll`, share with the loop around it.
+pub(crate) struct Context {
+    events: SyncSender<Event>,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+    config: ConsumerConfig,
+    health: Component,
+    state: Mutex<State>,
+}
+
+/// What the callbacks change and the loop looks at.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Records read and not handed over yet.
+    pub pending: Chunk,
+    /// The partitions this consumer reads.
+    pub assigned: Vec<i32>,
+    /// Whether they are paused.
+    pub paused: bool,
+    /// What only a person can mend.
+    pub fatal: Option<ConsumerError>,
+}
+
+impl Context {
+    pub fn new(
+        events: SyncSender<Event>,
+        shared: Arc<Shared>,
+        config: ConsumerConfig,
+        health: Component,
+        shutdown: Shutdown,
+    ) -> Context {
+        Context {
+            events,
+            shared,
+            shutdown,
+            config,
+            health,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether the end was asked for.
+    pub fn is_ending(&self) -> bool {
+        self.shutdown.is_triggered()
+    }
+
+    /// Bytes that both threads hold.
+    pub fn held(&self) -> usize {
+        self.shared.queued.load(Ordering::Acquire) + self.shared.buffered.load(Ordering::Acquire)
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // Never held across a call that may panic or block.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, error: ConsumerError) {
+        self.state().fatal.get_or_insert(error);
+    }
+
+    /// Sends the pending chunk if there is room. `false`: the pipeline has ended.
+    pub fn send_pending(&self) -> bool {
+        let mut state = self.state();
+        if state.pending.is_empty() {
+            return true;
+        }
+        let chunk = std::mem::take(&mut state.pending);
+        let size = chunk.size();
+        self.shared.queued.fetch_add(size, Ordering::AcqRel);
+        match self.events.try_send(Event::Rows(chunk)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(Event::Rows(chunk))) => {
+                self.shared.queued.fetch_sub(size, Ordering::AcqRel);
+                state.pending = chunk;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Opens the partitions where the table stands.
+    pub fn assign(&self, consumer: &BaseConsumer<Context>, partitions: Vec<i32>) {
+        {
+            let mut state = self.state();
+            state.pending = Chunk::default();
+            state.paused = false;
+            state.assigned = partitions.clone();
+        }
+        self.shared.abandon.store(false, Ordering::Release);
+        match self.open(consumer, partitions) {
+            // Also without partitions: there may be more consumers than those.
+            Ok(()) => self.health.ready(),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn open(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        partitions: Vec<i32>,
+    ) -> Result<(), ConsumerError> {
+        let Identity { cluster, topic_id } =
+            topic::identity(consumer.client(), &self.config.topic, ASK_TIMEOUT)?;
+        let stream = Stream {
+            cluster,
+            topic_id: topic_id.unwrap_or_else(|| topic::NO_TOPIC_ID.to_owned()),
+            group: self.config.group.clone(),
+        };
+        let (reply, answer) = sync_channel(1);
+        let event = Event::Assigned { stream, reply };
+        if self.events.send(event).is_err() {
+            return Ok(());
+        }
+        let Some(positions) = self.wait(&answer, None) else {
+            return Ok(());
+        };
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            let offset = self.start(consumer, partition, positions.get(&partition).copied())?;
+            let added = list.add_partition_offset(&self.config.topic, partition, offset);
+            added.map_err(|error| self.kafka("cannot choose where to read", &error))?;
+        }
+        tracing::info!(assignment = ?list, "reading");
+        consumer
+            .assign(&list)
+            .map_err(|error| self.kafka("cannot take partitions", &error))
+    }
+
+    fn kafka(&self, action: &str, error: &KafkaError) -> ConsumerError {
+        ConsumerError::Kafka {
+            action: format!("{action} of {}", self.config.topic),
+            reason: error.to_string(),
+            fault: Fault::Dependency,
+        }
+    }
+
+    /// Where to open a partition, after a look at what Kafka still has.
+    fn start(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        partition: i32,
+        stored: Option<i64>,
+    ) -> Result<Offset, ConsumerError> {
+        let Some(stored) = stored else {
+            return Ok(Offset::Beginning);
+        };
+        let (earliest, latest) = consumer
+            .fetch_watermarks(&self.config.topic, partition, ASK_TIMEOUT)
+            .map_err(|error| self.kafka("cannot ask for the offsets", &error))?;
+        if stored > latest {
+            return Err(ConsumerError::Kafka {
+                action: format!("cannot read partition {partition} of {}", self.config.topic),
+                reason: format!(
+                    "the table is at offset {stored}, but the topic ends at {latest}: Kafka has lost records that are in the table, or is another cluster; use another consumer.group only if the table may get rows twice"
+                ),
+                fault: Fault::Configuration,
+            });
+        }
+        if stored < earliest {
+            let lost = ConsumerError::RecordsLost {
+                topic: self.config.topic.clone(),
+                partition,
+                stored,
+                earliest,
+            };
+            if !self.config.accept_lost_records {
+                return Err(lost);
+            }
+            tracing::warn!("{lost}");
+            return Ok(Offset::Offset(earliest));
+        }
+        Ok(Offset::Offset(stored))
+    }
+
+    /// Hands over what was read and waits for its commit, but not for ever.
+    pub fn revoke(&self, lost: bool) {
+        let (chunk, had_partitions) = {
+            let mut state = self.state();
+            let partitions = std::mem::take(&mut state.assigned);
+            (std::mem::take(&mut state.pending), !partitions.is_empty())
+        };
+        if !had_partitions {
+            return;
+        }
+        if !lost && !chunk.is_empty() {
+            self.shared.queued.fetch_add(chunk.size(), Ordering::AcqRel);
+            if self.events.send(Event::Rows(chunk)).is_err() {
+                return;
+            }
+        }
+        let (reply, done) = sync_channel(1);
+        if self.events.send(Event::Revoked { lost, reply }).is_err() {
+            return;
+        }
+        let deadline = Instant::now() + self.config.revoke_timeout;
+        if self.wait(&done, Some(deadline)).is_none() {
+            tracing::warn!("the last commit took too long: its rows will be read again");
+            self.shared.abandon.store(true, Ordering::Release);
+        }
+    }
+
+    /// An answer of the pipeline; `None` when it ended, or too late. Without a deadline a
+    /// shutdown ends the waiting.
+    fn wait<T>(&self, answer: &Receiver<T>, deadline: Option<Instant>) -> Option<T> {
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(value) => return Some(value),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => match deadline {
+                    Some(deadline) if Instant::now() >= deadline => return None,
+                    None if self.shutdown.is_triggered() => return None,
+                    _ => {}
+                },
+            }
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, "{message}");
+            }
+            _ => tracing::debug!(facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
+                self.fail(ConsumerError::Kafka {
+                    action: "Kafka refused the log-in".to_owned(),
+                    reason: format!(
+                        "{reason}; check kafka.sasl_username, kafka.sasl_password and kafka.sasl_mechanism"
+                    ),
+                    fault: Fault::Configuration,
+                });
+            }
+            _ => tracing::debug!(%error, reason, "Kafka client"),
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let elements = list.elements();
+            let partitions = elements.iter().map(|element| element.partition());
+            self.assign(consumer, partitions.collect());
+            return;
+        }
+        self.revoke(consumer.assignment_lost());
+        if let Err(error) = consumer.unassign() {
+            tracing::warn!(%error, "cannot give partitions back");
+        }
+    }
+}
