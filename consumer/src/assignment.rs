@@ -19,7 +19,7 @@ use service::health::Component;
 use service::shutdown::Shutdown;
 
 use crate::ConsumerError;
-use crate::chunk::Chunk;
+use crate::chunk::{CHUNK_BYTES, Chunk};
 use crate::config::ConsumerConfig;
 use crate::link::{Event, Shared};
 use crate::position::Stream;
@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub assigned: Vec<i32>,
     /// Whether they are paused.
     pub paused: bool,
+    /// Since when a whole chunk has been waiting for room on its way to the pipeline.
+    pub busy_since: Option<Instant>,
     /// What only a person can mend.
     pub fatal: Option<ConsumerError>,
 }
@@ -94,15 +96,23 @@ impl Context {
     pub fn send_pending(&self) -> bool {
         let mut state = self.state();
         if state.pending.is_empty() {
+            // Taken by a rebalance.
+            state.busy_since = None;
             return true;
         }
         let chunk = std::mem::take(&mut state.pending);
         let size = chunk.size();
         self.shared.queued.fetch_add(size, Ordering::AcqRel);
         match self.events.try_send(Event::Rows(chunk)) {
-            Ok(()) => true,
+            Ok(()) => {
+                state.busy_since = None;
+                true
+            }
             Err(TrySendError::Full(Event::Rows(chunk))) => {
                 self.shared.queued.fetch_sub(size, Ordering::AcqRel);
+                if chunk.size() >= CHUNK_BYTES {
+                    state.busy_since.get_or_insert_with(Instant::now);
+                }
                 state.pending = chunk;
                 true
             }
@@ -116,6 +126,7 @@ impl Context {
             let mut state = self.state();
             state.pending = Chunk::default();
             state.paused = false;
+            state.busy_since = None;
             state.assigned = partitions.clone();
         }
         self.shared.abandon.store(false, Ordering::Release);

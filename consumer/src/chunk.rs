@@ -1,5 +1,8 @@
 //! Raw records on their way from Kafka to the decoder.
 
+/// Bytes of records that travel to the pipeline together at the most.
+pub const CHUNK_BYTES: usize = 256 << 10;
+
 /// Where one record of a [`Chunk`] came from, and where its bytes end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {

@@ -5,7 +5,8 @@
 //! committed offsets are written for lag monitors only.
 //!
 //! The thread keeps polling whatever happens behind it, so that it stays in its group: when
-//! the pipeline is busy or the buffer limit is reached, partitions are paused.
+//! the pipeline is busy for longer than a commit takes, or the buffer limit is reached,
+//! partitions are paused.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -23,16 +24,19 @@ use service::shutdown::Shutdown;
 
 use crate::ConsumerError;
 use crate::assignment::Context;
+use crate::chunk::CHUNK_BYTES;
 use crate::config::ConsumerConfig;
 use crate::link::{Command, Event, Shared};
 use crate::position::Positions;
 use crate::topic::{self, Identity};
 
-/// Bytes of records that travel to the pipeline together at the most.
-const CHUNK_BYTES: usize = 256 << 10;
 /// How long a poll waits when nothing is pending, and when something is.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 const LINGER_POLL: Duration = Duration::from_millis(5);
+/// How long a whole chunk may wait for the pipeline before partitions are paused. A commit is
+/// waited out: after a resume librdkafka may take a second to fetch again. Longer than this,
+/// and the thread must poll for its place in the group, which only a pause allows.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The thread's state.
 pub struct Source {
@@ -182,10 +186,18 @@ impl Source {
     /// Takes what is there, up to one chunk.
     fn poll(&self) -> Result<(), ConsumerError> {
         let context = self.consumer.context();
-        let mut wait = if context.state().pending.is_empty() {
-            IDLE_POLL
-        } else {
-            LINGER_POLL
+        let mut wait = {
+            let state = context.state();
+            if state.busy_since.is_some() && !state.paused {
+                drop(state);
+                std::thread::sleep(LINGER_POLL);
+                return Ok(());
+            }
+            if state.pending.is_empty() {
+                IDLE_POLL
+            } else {
+                LINGER_POLL
+            }
         };
         loop {
             match self.consumer.poll(wait) {
@@ -239,7 +251,9 @@ impl Source {
             let state = context.state();
             (
                 state.paused,
-                state.pending.size() >= CHUNK_BYTES,
+                state
+                    .busy_since
+                    .is_some_and(|since| since.elapsed() >= PATIENCE),
                 !state.assigned.is_empty(),
             )
         };
