@@ -41,6 +41,13 @@ fn fleet(aircraft: i64, polls: i64) -> Vec<Row> {
         state.baro_altitude = (x % 5 != 0).then_some(x as f64 * 90.5);
         state.velocity = (x % 8 != 0).then_some(x as f64 * 4.7);
         state.on_ground = (x % 10 != 0).then_some(x % 4 == 0);
+        state.squawk = match (n % 4, (x + poll) % 5) {
+            (_, 0) => None,
+            (0, 1 | 2) => Some("7700".to_owned()),
+            (0, 3) => Some("7600".to_owned()),
+            (1, 1) => Some("7500".to_owned()),
+            _ => Some(format!("{:04o}", n * 97 % 4096)),
+        };
         state
     };
     let all = (0..polls).flat_map(|poll| (0..aircraft).map(move |n| (poll, n)));

@@ -103,7 +103,15 @@ fn rows(text: &str) -> Vec<Row> {
             cell.filter(|cell| cell != "null")
         };
         let number = |name: &str| get(name).map(|cell| cell.parse().unwrap());
-        let time = get("snapshot_time").unwrap();
+        let text =
+            |name: &str| get(name).map(|cell| if cell == "''" { String::new() } else { cell });
+        let time = |name: &str| {
+            get(name).map(|cell| {
+                chrono::DateTime::parse_from_rfc3339(&cell)
+                    .unwrap()
+                    .timestamp()
+            })
+        };
         let known = [
             "icao24",
             "snapshot_time",
@@ -114,21 +122,32 @@ fn rows(text: &str) -> Vec<Row> {
             "baro_altitude",
             "on_ground",
             "velocity",
+            "true_track",
+            "vertical_rate",
+            "geo_altitude",
+            "squawk",
+            "category",
+            "time_position",
+            "last_contact",
         ];
         assert!(header.iter().all(|name| known.contains(name)), "{header:?}");
         Row {
             icao24: get("icao24").unwrap(),
-            callsign: get("callsign"),
-            origin_country: get("origin_country")
-                .map(|c| if c == "''" { String::new() } else { c }),
+            callsign: text("callsign"),
+            origin_country: text("origin_country"),
             longitude: number("longitude"),
             latitude: number("latitude"),
             baro_altitude: number("baro_altitude"),
             on_ground: get("on_ground").map(|cell| cell.parse().unwrap()),
             velocity: number("velocity"),
-            time: chrono::DateTime::parse_from_rfc3339(&time)
-                .unwrap()
-                .timestamp(),
+            true_track: number("true_track"),
+            vertical_rate: number("vertical_rate"),
+            geo_altitude: number("geo_altitude"),
+            squawk: text("squawk"),
+            category: get("category").map(|cell| cell.parse().unwrap()),
+            time_position: time("time_position"),
+            last_contact: time("last_contact"),
+            time: time("snapshot_time").unwrap(),
         }
     };
     rows.into_iter().map(row).collect()

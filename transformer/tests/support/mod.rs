@@ -32,6 +32,15 @@ pub struct Row {
     pub baro_altitude: Option<f64>,
     pub on_ground: Option<bool>,
     pub velocity: Option<f64>,
+    pub true_track: Option<f64>,
+    pub vertical_rate: Option<f64>,
+    pub geo_altitude: Option<f64>,
+    pub squawk: Option<String>,
+    pub category: Option<i32>,
+    /// Seconds since 1970.
+    pub time_position: Option<i64>,
+    /// Seconds since 1970.
+    pub last_contact: Option<i64>,
     /// Seconds since 1970.
     pub time: i64,
 }
@@ -47,6 +56,13 @@ pub fn row(icao24: &str, time: i64) -> Row {
         baro_altitude: Some(10_000.0),
         on_ground: Some(false),
         velocity: Some(220.0),
+        true_track: Some(90.0),
+        vertical_rate: Some(0.0),
+        geo_altitude: Some(10_200.0),
+        squawk: Some("0021".to_owned()),
+        category: Some(0),
+        time_position: Some(time),
+        last_contact: Some(time),
         time,
     }
 }
@@ -177,23 +193,26 @@ fn record_batch(table: &Table, rows: &[Row]) -> RecordBatch {
             "icao24" => texts(|row| Some(&row.icao24)),
             "callsign" => texts(|row| row.callsign.as_deref()),
             "origin_country" => texts(|row| row.origin_country.as_deref()),
-            "squawk" => texts(|_| Some("0021")),
+            "squawk" => texts(|row| row.squawk.as_deref()),
             "source" => texts(|_| Some("replay")),
             "longitude" => doubles(|row| row.longitude),
             "latitude" => doubles(|row| row.latitude),
             "baro_altitude" => doubles(|row| row.baro_altitude),
             "velocity" => doubles(|row| row.velocity),
-            "true_track" | "vertical_rate" | "geo_altitude" => doubles(|_| Some(1.0)),
+            "true_track" => doubles(|row| row.true_track),
+            "vertical_rate" => doubles(|row| row.vertical_rate),
+            "geo_altitude" => doubles(|row| row.geo_altitude),
             "on_ground" => Arc::new(BooleanArray::from_iter(
                 rows.iter().map(|row| row.on_ground),
             )),
             "spi" => Arc::new(BooleanArray::from_iter(rows.iter().map(|_| Some(false)))),
-            "position_source" | "category" => {
-                Arc::new(Int32Array::from_iter(rows.iter().map(|_| Some(0))))
-            }
-            "snapshot_time" | "ingestion_time" | "last_contact" | "time_position" => {
+            "position_source" => Arc::new(Int32Array::from_iter(rows.iter().map(|_| Some(0)))),
+            "category" => Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.category))),
+            "snapshot_time" | "ingestion_time" => {
                 micros(rows.iter().map(|row| Some(row.time)).collect())
             }
+            "time_position" => micros(rows.iter().map(|row| row.time_position).collect()),
+            "last_contact" => micros(rows.iter().map(|row| row.last_contact).collect()),
             "sensors" => {
                 let arrow::datatypes::DataType::List(element) = field.data_type() else {
                     panic!("sensors is not a list");

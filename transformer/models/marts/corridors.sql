@@ -1,0 +1,41 @@
+-- description: Who flies where in the newest poll: aircraft by country of registration and region of
+--   the position. Only aircraft with a position count, so that the rows add up to those of
+--   current_positions.
+-- grain: origin_country, position_region
+-- kind: full
+-- depends: int_latest_states, countries
+-- columns:
+--   origin_country: country of registration as OpenSky spells it, null when none was sent
+--   position_region: EU, US_CA, ASIA or Other, by where the aircraft is
+--   origin_region: EU, US_CA, ASIA or Other, by country of registration
+--   snapshot_time: the poll's own time
+--   aircraft: aircraft of the country in the region
+--   airborne: those of them in the air; a row that says neither is not among them
+
+-- @select
+with states as (
+    select * from latest_states where dq_has_position
+),
+countries as (
+    select * from countries
+),
+counted as (
+    select
+        origin_country,
+        position_region(latitude, longitude) as position_region,
+        max(snapshot_time) as snapshot_time,
+        count(*) as aircraft,
+        count(*) filter (where not on_ground) as airborne,
+    from states
+    group by all
+)
+select
+    counted.origin_country,
+    counted.position_region,
+    coalesce(countries.region, 'Other') as origin_region,
+    counted.snapshot_time,
+    counted.aircraft,
+    counted.airborne,
+from counted
+left join countries using (origin_country)
+order by counted.aircraft desc, counted.origin_country, counted.position_region

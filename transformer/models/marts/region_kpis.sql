@@ -1,0 +1,48 @@
+-- description: Measures of the newest poll by region of registration, over all of its rows, cleaned
+--   or not. A region without a row in the poll is left out.
+-- grain: region
+-- kind: full
+-- depends: int_latest_states, countries
+-- columns:
+--   region: EU, US_CA, ASIA or Other, by country of registration
+--   snapshot_time: the poll's own time
+--   aircraft_total: rows of the poll
+--   aircraft_share: their share of the poll, 0 to 1
+--   on_ground: rows on the ground
+--   airborne: rows in the air; a row that says neither counts in neither
+--   dq_ok: rows that pass every quality flag
+--   dq_ok_rate: their share, 0 to 1
+--   avg_velocity_ms: mean speed over ground in metres per second, nulls left out
+--   avg_velocity_ms_in_air: the same over rows in the air only
+
+-- @select
+with states as (
+    select * from latest_states
+),
+countries as (
+    select * from countries
+),
+regions as (
+    select
+        coalesce(countries.region, 'Other') as region,
+        states.snapshot_time,
+        states.on_ground,
+        states.velocity,
+        states.dq_ok,
+    from states
+    left join countries using (origin_country)
+)
+select
+    region,
+    max(snapshot_time) as snapshot_time,
+    count(*) as aircraft_total,
+    count(*) / sum(count(*)) over () as aircraft_share,
+    count(*) filter (where on_ground) as on_ground,
+    count(*) filter (where not on_ground) as airborne,
+    count(*) filter (where dq_ok) as dq_ok,
+    count(*) filter (where dq_ok) / count(*) as dq_ok_rate,
+    avg(velocity) as avg_velocity_ms,
+    avg(velocity) filter (where not on_ground) as avg_velocity_ms_in_air,
+from regions
+group by region
+order by region
