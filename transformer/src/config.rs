@@ -64,8 +64,10 @@ pub struct TransformerConfig {
     pub step_rows: u64,
     /// Memory DuckDB may use for its buffers, such as `128MiB`; beyond it spills to disk.
     pub memory_limit: String,
-    /// Threads DuckDB may use.
+    /// Threads that rows are counted with, and that DuckDB may use.
     pub threads: u32,
+    /// Size in degrees of the cells of `flight_density_recent`, 0.05 to 10.
+    pub density_cell_degrees: f64,
 }
 
 impl service::cli::ServiceConfig for Config {

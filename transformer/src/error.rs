@@ -25,6 +25,22 @@ pub enum Error {
     /// A data file that the lake names does not exist.
     #[error("data file {0:?} does not exist: the lake is damaged")]
     FileGone(String),
+    /// A data file is not the Parquet it should be.
+    #[error("cannot read the data file {}: restore it, or take it out of the table", path.display())]
+    DataFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<parquet::errors::ParquetError>,
+    },
+    /// What a batch added up to could not be put together.
+    #[error("cannot put the rows of {table} together")]
+    Fold {
+        /// The table.
+        table: &'static str,
+        /// What Arrow said.
+        source: arrow::error::ArrowError,
+    },
     /// DuckDB refused a statement.
     #[error("{action}")]
     Duck {
@@ -146,8 +162,10 @@ impl Faulty for Error {
             | Error::NotPublished(_)
             | Error::Query(_) => Fault::Configuration,
             Error::Changes { .. } | Error::File { .. } | Error::Duck { .. } => Fault::Dependency,
-            Error::Generation { .. } | Error::FileGone(_) => Fault::Input,
-            Error::Model { .. } | Error::CrashPoint(_) | Error::Task(_) => Fault::Internal,
+            Error::Generation { .. } | Error::FileGone(_) | Error::DataFile { .. } => Fault::Input,
+            Error::Model { .. } | Error::CrashPoint(_) | Error::Task(_) | Error::Fold { .. } => {
+                Fault::Internal
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 //! - [`config`]: the `[transformer]` section.
 //! - [`changes`]: what the lake has that was not counted yet; all that is read from Iceberg.
 //! - [`models`]: the SQL files under `models/`, parsed.
+//! - `fold`: the rows of a batch, added up in one pass into compact tables.
 //! - [`engine`]: the private DuckDB; one refresh is one transaction.
 //! - [`publish`]: generations, views, and their removal.
 //! - [`transformer`]: the two together, as the service uses them.
@@ -23,6 +24,7 @@ pub mod changes;
 pub mod config;
 pub mod engine;
 mod error;
+mod fold;
 mod lock;
 pub mod models;
 pub mod publish;

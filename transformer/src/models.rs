@@ -31,6 +31,8 @@ pub enum Kind {
     Table,
     /// A temporary view of each batch; a mart of this kind is a view for readers.
     View,
+    /// A table of each batch that the native pass over the rows fills.
+    Native,
     /// Kept as state and merged batch by batch; work is proportional to what is new.
     Incremental,
     /// Computed whole when published, from state of a bounded size.
@@ -136,6 +138,8 @@ impl Models {
             hash.update(batch_select);
             hash.update([0]);
         }
+        hash.update(crate::fold::VERSION.to_le_bytes());
+        hash.update(seed("countries"));
         hex(&hash.finalize())
     }
 }
@@ -250,6 +254,7 @@ impl Model {
                 self.kind = match value {
                     "table" => Kind::Table,
                     "view" => Kind::View,
+                    "native" => Kind::Native,
                     "incremental" => Kind::Incremental,
                     "full" => Kind::Full,
                     other => return Err(format!("no kind is called {other:?}")),
@@ -310,8 +315,8 @@ mod tests {
         let models = Models::embedded().unwrap();
         let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
         let at = |name| names.iter().position(|n| *n == name).unwrap();
-        assert!(at("stg_flight_states") < at("int_new_states"));
-        assert!(at("int_cleaned_states") < at("country_stats"));
+        assert!(at("new_polls") < at("int_polls"));
+        assert!(at("new_aircraft_hours") < at("country_stats"));
         assert!(at("int_latest_states") < at("kpi_latest"));
     }
 

@@ -134,6 +134,12 @@ pub(crate) fn quote_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String
     format!("[{}]::varchar[]", quoted.join(", "))
 }
 
+/// A time, in microseconds since 1970, as an SQL literal.
+pub(crate) fn timestamptz(micros: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
+    format!("timestamptz '{}'", time.format("%Y-%m-%d %H:%M:%S%.6f+00"))
+}
+
 fn duck_type(of: &Type) -> Option<String> {
     match of {
         Type::Primitive(primitive) => primitive_type(primitive),

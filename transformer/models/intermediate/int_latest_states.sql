@@ -1,7 +1,7 @@
 -- description: All rows of the newest poll.
 -- grain: icao24
 -- kind: incremental
--- depends: int_new_states
+-- depends: new_latest_states
 
 -- @state
 create table if not exists latest_states (
@@ -31,11 +31,11 @@ create table if not exists latest_states (
 
 -- @merge
 delete from latest_states
-where snapshot_time < (select max(snapshot_time) from int_new_states);
+where snapshot_time < (select max(snapshot_time) from new_latest_states);
 
 insert into latest_states by name
 with states as (
-    select * from int_new_states
+    select * from new_latest_states
 ),
 newest as (
     select max(snapshot_time) as snapshot_time
@@ -44,29 +44,17 @@ newest as (
         union all
         select snapshot_time from states
     )
+),
+flagged as (
+    select
+        states.*,
+        latitude is not null and longitude is not null as dq_has_position,
+        coalesce(latitude between -90 and 90 and longitude between -180 and 180, false) as dq_position_ok,
+        coalesce(velocity between 0 and 400, true) as dq_velocity_ok,
+    from states
+    semi join newest using (snapshot_time)
 )
 select
-    states.icao24,
-    states.callsign,
-    states.origin_country,
-    states.time_position,
-    states.last_contact,
-    states.longitude,
-    states.latitude,
-    states.baro_altitude,
-    states.on_ground,
-    states.velocity,
-    states.true_track,
-    states.vertical_rate,
-    states.geo_altitude,
-    states.squawk,
-    states.spi,
-    states.position_source,
-    states.category,
-    states.snapshot_time,
-    states.dq_has_position,
-    states.dq_position_ok,
-    states.dq_velocity_ok,
-    states.dq_ok,
-from states
-semi join newest using (snapshot_time);
+    *,
+    dq_has_position and dq_position_ok and dq_velocity_ok as dq_ok,
+from flagged;

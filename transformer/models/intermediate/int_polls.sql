@@ -1,7 +1,7 @@
 -- description: Measures of each poll over all of its rows, cleaned or not.
 -- grain: snapshot_time
 -- kind: incremental
--- depends: int_new_states, recent_states
+-- depends: new_polls
 
 -- @state
 create table if not exists polls (
@@ -15,52 +15,15 @@ create table if not exists polls (
     velocity_sum double not null,
     velocity_count bigint not null,
     velocity_max double,
-    countries bigint not null,
+    countries bit not null,
     last_batch bigint not null,
 );
 
 -- @merge
-insert into recent_polls
-with states as (
-    select distinct snapshot_time from int_new_states
-)
-select snapshot_time, getvariable('batch')
-from states
-anti join recent_polls using (snapshot_time);
-
-insert into recent_states
-select snapshot_time, aircraft, origin_country from int_new_states;
-
 merge into polls as known
-using (
-    with states as (
-        select * from int_new_states
-    ),
-    countries as (
-        select snapshot_time, count(distinct origin_country) as countries
-        from recent_states
-        where snapshot_time in (select snapshot_time from states)
-        group by snapshot_time
-    ),
-    measured as (
-        select
-            snapshot_time,
-            count(*) as aircraft_total,
-            count(*) filter (where dq_has_position) as aircraft_with_position,
-            count(*) filter (where dq_ok) as dq_ok,
-            count(*) filter (where on_ground) as on_ground,
-            count(*) filter (where not on_ground) as airborne,
-            coalesce(sum(velocity), 0) as velocity_sum,
-            count(velocity) as velocity_count,
-            max(velocity) as velocity_max,
-        from states
-        group by snapshot_time
-    )
-    select measured.*, countries.countries
-    from measured
-    join countries using (snapshot_time)
-) as fresh
+using new_polls as fresh
 on known.snapshot_time = fresh.snapshot_time
+    and known.snapshot_time between getvariable('first_poll') and getvariable('last_poll')
 when matched then update set
     aircraft_total = known.aircraft_total + fresh.aircraft_total,
     aircraft_with_position = known.aircraft_with_position + fresh.aircraft_with_position,
@@ -70,7 +33,7 @@ when matched then update set
     velocity_sum = known.velocity_sum + fresh.velocity_sum,
     velocity_count = known.velocity_count + fresh.velocity_count,
     velocity_max = greatest(known.velocity_max, fresh.velocity_max),
-    countries = fresh.countries,
+    countries = known.countries | fresh.countries,
     last_batch = getvariable('batch')
 when not matched then insert values (
     fresh.snapshot_time,

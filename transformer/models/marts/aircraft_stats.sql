@@ -2,7 +2,7 @@
 -- grain: icao24, callsign, origin_country
 -- kind: incremental
 -- publish: 2% of the time, at least every 5m
--- depends: int_cleaned_states, other_aircraft
+-- depends: new_aircraft_hours, other_aircraft
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: callsign, null when none was sent
@@ -39,26 +39,26 @@ create table if not exists aircraft_day (
 -- @merge
 merge into aircraft_day as known
 using (
-    with states as (
-        select * from int_cleaned_states
+    with hours as (
+        select * from new_aircraft_hours
     )
     select
-        snapshot_day as day,
+        utc_date(hour) as day,
         aircraft,
         callsign,
         origin_country,
-        count(*) as observations,
-        coalesce(sum(baro_altitude), 0) as altitude_sum,
-        count(baro_altitude) as altitude_count,
-        max(baro_altitude) as altitude_max,
-        coalesce(sum(velocity), 0) as velocity_sum,
-        count(velocity) as velocity_count,
-        max(velocity) as velocity_max,
-        min(snapshot_time) as first_seen,
-        max(snapshot_time) as last_seen,
-        count(*) filter (where on_ground) as ground,
-        count(*) filter (where not on_ground) as airborne,
-    from states
+        sum(observations)::bigint as observations,
+        sum(altitude_sum) as altitude_sum,
+        sum(altitude_count)::bigint as altitude_count,
+        max(altitude_max) as altitude_max,
+        sum(velocity_sum) as velocity_sum,
+        sum(velocity_count)::bigint as velocity_count,
+        max(velocity_max) as velocity_max,
+        min(first_seen) as first_seen,
+        max(last_seen) as last_seen,
+        sum(ground)::bigint as ground,
+        sum(airborne)::bigint as airborne,
+    from hours
     group by all
 ) as fresh
 on known.day = fresh.day

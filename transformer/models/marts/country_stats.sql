@@ -1,7 +1,7 @@
 -- description: Observations by country of registration, over all cleaned rows within the retention.
 -- grain: origin_country
 -- kind: incremental
--- depends: int_cleaned_states, countries
+-- depends: new_aircraft_hours, countries
 -- columns:
 --   origin_country: country of registration as OpenSky spells it
 --   total_observations: cleaned rows
@@ -38,22 +38,22 @@ create table if not exists country_aircraft (
 -- @merge
 merge into country_day as known
 using (
-    with states as (
-        select * from int_cleaned_states where origin_country is not null
+    with hours as (
+        select * from new_aircraft_hours where origin_country is not null
     )
     select
-        snapshot_day as day,
+        utc_date(hour) as day,
         origin_country,
-        count(*) as observations,
-        coalesce(sum(baro_altitude), 0) as altitude_sum,
-        count(baro_altitude) as altitude_count,
-        coalesce(sum(velocity), 0) as velocity_sum,
-        count(velocity) as velocity_count,
-        count(*) filter (where on_ground) as ground,
-        count(*) filter (where not on_ground) as airborne,
-        min(snapshot_time) as first_seen,
-        max(snapshot_time) as last_seen,
-    from states
+        sum(observations)::bigint as observations,
+        sum(altitude_sum) as altitude_sum,
+        sum(altitude_count)::bigint as altitude_count,
+        sum(velocity_sum) as velocity_sum,
+        sum(velocity_count)::bigint as velocity_count,
+        sum(ground)::bigint as ground,
+        sum(airborne)::bigint as airborne,
+        min(first_seen) as first_seen,
+        max(last_seen) as last_seen,
+    from hours
     group by all
 ) as fresh
 on known.day = fresh.day
@@ -73,11 +73,11 @@ when not matched then insert by name;
 
 merge into country_aircraft as known
 using (
-    with states as (
-        select * from int_cleaned_states where origin_country is not null
+    with hours as (
+        select * from new_aircraft_hours where origin_country is not null
     )
-    select origin_country, aircraft, max(snapshot_day) as last_day
-    from states
+    select origin_country, aircraft, utc_date(max(hour)) as last_day
+    from hours
     group by all
 ) as fresh
 on known.aircraft = fresh.aircraft and known.origin_country = fresh.origin_country

@@ -3,7 +3,7 @@
 -- grain: lat_grid, lon_grid
 -- kind: incremental
 -- publish: 2% of the time, at least every 5m
--- depends: int_cleaned_states
+-- depends: new_cell_days
 -- columns:
 --   lat_grid: southern edge of the cell in degrees
 --   lon_grid: western edge of the cell in degrees
@@ -39,24 +39,10 @@ create table if not exists cells (
 );
 
 -- @merge
-create or replace temp table airborne_cells as
-with states as (
-    select * from int_cleaned_states where not on_ground
-)
-select
-    snapshot_day as day,
-    ((floor(latitude) + 90) * 361 + floor(longitude) + 180)::integer as cell,
-    aircraft,
-    count(*) as observations,
-    coalesce(sum(baro_altitude), 0) as altitude_sum,
-    count(baro_altitude) as altitude_count,
-from states
-group by all;
-
 merge into cell_day as known
 using (
     with occupied as (
-        select * from airborne_cells
+        select * from new_cell_days
     )
     select
         day,
@@ -78,7 +64,7 @@ when not matched then insert by name;
 
 insert into cell_aircraft_waiting
 with occupied as (
-    select day, cell, aircraft from airborne_cells
+    select day, cell, aircraft from new_cell_days
 ),
 settled as (
     select *

@@ -1,7 +1,7 @@
 -- description: Activity by hour, over all cleaned rows within the retention.
 -- grain: fetch_hour
 -- kind: incremental
--- depends: int_cleaned_states
+-- depends: new_aircraft_hours
 -- columns:
 --   fetch_hour: start of the hour, UTC
 --   total_flights: cleaned rows of the hour's polls
@@ -31,7 +31,7 @@ create table if not exists hour_aircraft (
 -- @merge
 create or replace temp table new_hour_aircraft as
 with states as (
-    select distinct snapshot_hour as hour, aircraft from int_cleaned_states
+    select distinct hour, aircraft from new_aircraft_hours
 ),
 known as (
     select *
@@ -47,24 +47,24 @@ select hour, aircraft from new_hour_aircraft;
 
 merge into hours as known
 using (
-    with states as (
-        select * from int_cleaned_states
+    with activity as (
+        select * from new_aircraft_hours
     ),
     aircraft as (
         select hour, count(*) as unique_aircraft from new_hour_aircraft group by hour
     ),
     measured as (
         select
-            snapshot_hour as hour,
-            count(*) as observations,
-            coalesce(sum(baro_altitude), 0) as altitude_sum,
-            count(baro_altitude) as altitude_count,
-            coalesce(sum(velocity), 0) as velocity_sum,
-            count(velocity) as velocity_count,
-            count(*) filter (where on_ground) as ground,
-            count(*) filter (where not on_ground) as airborne,
-        from states
-        group by snapshot_hour
+            hour,
+            sum(observations)::bigint as observations,
+            sum(altitude_sum) as altitude_sum,
+            sum(altitude_count)::bigint as altitude_count,
+            sum(velocity_sum) as velocity_sum,
+            sum(velocity_count)::bigint as velocity_count,
+            sum(ground)::bigint as ground,
+            sum(airborne)::bigint as airborne,
+        from activity
+        group by hour
     )
     select measured.*, coalesce(aircraft.unique_aircraft, 0) as unique_aircraft
     from measured

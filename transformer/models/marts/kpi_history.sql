@@ -35,6 +35,6 @@ select
     airborne,
     velocity_sum / nullif(velocity_count, 0) as avg_velocity_ms,
     velocity_max as max_velocity_ms,
-    countries,
+    bit_count(countries) as countries,
 from polls
 order by snapshot_time

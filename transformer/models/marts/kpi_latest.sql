@@ -55,7 +55,7 @@ select
     polls.airborne,
     polls.velocity_sum / nullif(polls.velocity_count, 0) as avg_velocity_ms,
     polls.velocity_max as max_velocity_ms,
-    polls.countries,
+    bit_count(polls.countries) as countries,
     top.top_origin_countries,
 from polls
 cross join top

@@ -2,11 +2,13 @@
 //!
 //! - `state`: watermark, batch number and the files of the lake.
 //! - `count`: one refresh, one transaction.
+//! - `folding`: the rows of a batch on their way into it.
 //! - `publishing`: what publishing needs.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
 
 mod count;
+mod folding;
 mod publishing;
 mod state;
 
@@ -32,6 +34,9 @@ pub struct Engine {
     models: Models,
     path: PathBuf,
     step_rows: u64,
+    cell_degrees: f64,
+    threads: usize,
+    recent: folding::Recent,
     _lock: FolderLock,
 }
 
@@ -64,6 +69,9 @@ impl Engine {
             models,
             path,
             step_rows: config.step_rows.max(1),
+            cell_degrees: config.density_cell_degrees,
+            threads: config.threads.max(1) as usize,
+            recent: folding::Recent::default(),
             _lock: lock,
         };
         engine.prepare(&folder)?;

@@ -166,6 +166,7 @@ impl Engine {
 
     /// Empties every table but `meta`: the batch number goes on, a new epoch begins.
     fn forget_all(&self) -> Result<(), Error> {
+        self.recent.clear();
         let sql = "select table_name from duckdb_tables()
             where not temporary and not internal and table_name <> 'meta'";
         let tables: Vec<String> = self.column("list the tables of the state", sql)?;

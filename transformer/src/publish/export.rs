@@ -9,7 +9,7 @@ use super::generation::MartEntry;
 use crate::Error;
 use crate::engine::{Engine, Totals};
 use crate::models::Model;
-use crate::schema::{SourceSchema, quote, quote_list};
+use crate::schema::{SourceSchema, quote, quote_list, timestamptz};
 
 /// The generation that is being written.
 #[derive(Clone, Copy)]
@@ -200,10 +200,4 @@ fn copy(engine: &Engine, select: &str, file: &Path, name: &str) -> Result<u64, E
         quote(&file.to_string_lossy())
     );
     engine.value(&format!("write {name}"), &sql)
-}
-
-/// A time as an SQL literal.
-fn timestamptz(micros: i64) -> String {
-    let time = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
-    format!("timestamptz '{}'", time.format("%Y-%m-%d %H:%M:%S%.6f+00"))
 }

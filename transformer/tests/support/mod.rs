@@ -123,6 +123,7 @@ pub fn config(folder: &Path) -> Config {
             step_rows: 500_000,
             memory_limit: "128MiB".to_owned(),
             threads: 2,
+            density_cell_degrees: 0.5,
         },
         http: service::config::HttpConfig {
             listen: String::new(),

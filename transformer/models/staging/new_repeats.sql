@@ -1,0 +1,13 @@
+-- description: Rows of the batch that had been counted; the same may stand here several times.
+-- grain: one repeated row
+-- kind: native
+-- depends: lake.flight_states
+-- columns:
+--   icao24: ICAO 24-bit address
+--   snapshot_time: the poll's own time
+
+-- @state
+create temp table if not exists new_repeats (
+    icao24 varchar not null,
+    snapshot_time timestamptz not null,
+);

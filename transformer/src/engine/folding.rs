@@ -1,0 +1,298 @@
+//! A batch's way into DuckDB: what it is counted against, and the tables it is folded into.
+
+use std::cell::RefCell;
+use std::collections::{HashSet, VecDeque};
+use std::path::PathBuf;
+
+use ahash::RandomState;
+
+use super::Engine;
+use super::count::Waiting;
+use crate::Error;
+use crate::fold::registry::Registry;
+use crate::fold::seen::Seen;
+use crate::fold::{self, Batch, Folded, Piece, Table, recall};
+use crate::schema::{SourceSchema, quote, timestamptz};
+
+/// Polls whose aircraft are kept in memory, so that a late half or a repeat of what has just
+/// been sent needs no look into the lake.
+const REMEMBERED: usize = 20;
+
+/// How far `new_cell_slots` reaches from the newest poll: the longest window that is made of it,
+/// and an hour for polls that come late.
+const SLOTS_REACH: &str = "interval 25 hours";
+
+/// The years 1 and 9999: what stands for times that a file's writer did not note.
+const EARLIEST: i64 = -62_135_596_800_000_000;
+const LATEST: i64 = 253_402_300_799_000_000;
+
+/// Who was counted in the most recent polls.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    polls: RefCell<VecDeque<(i64, Vec<u32>)>>,
+}
+
+impl Recent {
+    fn recall(&self, poll: i64, seen: &mut Seen) -> bool {
+        let polls = self.polls.borrow();
+        let Some((_, aircraft)) = polls.iter().find(|(time, _)| *time == poll) else {
+            return false;
+        };
+        seen.poll(poll);
+        for number in aircraft {
+            seen.note(*number, poll);
+        }
+        true
+    }
+
+    fn remember(&self, poll: i64, aircraft: Vec<u32>) {
+        let mut polls = self.polls.borrow_mut();
+        polls.retain(|(time, _)| *time != poll);
+        polls.push_back((poll, aircraft));
+        while polls.len() > REMEMBERED {
+            polls.pop_front();
+        }
+    }
+
+    /// Forgets everything: what was counted is not counted any more.
+    pub fn clear(&self) {
+        self.polls.borrow_mut().clear();
+    }
+}
+
+/// A batch that was folded, until its transaction is over.
+pub(super) struct Done {
+    pub folded: Folded,
+    before: Seen,
+}
+
+impl Engine {
+    /// Folds the files into the native tables.
+    pub(super) fn fold(&self, files: &[Waiting], schema: &SourceSchema) -> Result<Done, Error> {
+        let registry = self.registry()?;
+        let paths: Vec<PathBuf> = files.iter().map(|file| PathBuf::from(&file.path)).collect();
+        let before = self.counted_before(files, &paths, schema, &registry)?;
+        let batch = Batch {
+            rows: files.iter().map(|file| file.rows).collect(),
+            files: paths,
+            schema: schema.clone(),
+            registry,
+            before,
+            slots_from: self.slots_from()?,
+            cell_degrees: self.cell_degrees,
+            threads: self.threads,
+        };
+        self.empty_native_tables()?;
+        let mut pieces_of_slots = 0;
+        let folded = fold::fold(&batch, &mut |piece| {
+            match piece {
+                Piece::Rows { table, rows } => {
+                    pieces_of_slots += usize::from(table == Table::CellSlots);
+                    self.append(table, rows)
+                }
+                Piece::Restart => {
+                    pieces_of_slots = 0;
+                    self.empty_native_tables()
+                }
+            }
+        })?;
+        if pieces_of_slots > 1 {
+            self.join_slots()?;
+        }
+        self.keep_numbers(&batch.registry)?;
+        self.say_span(folded.span)?;
+        Ok(Done {
+            folded,
+            before: batch.before,
+        })
+    }
+
+    /// Keeps the most recent polls of a batch in memory, once it is committed.
+    pub(super) fn remember(&self, done: &Done) {
+        for poll in done.folded.polls.iter().take(REMEMBERED).rev() {
+            let mut aircraft = done.before.of_poll(*poll);
+            aircraft.extend(done.folded.aircraft(*poll));
+            self.recent.remember(*poll, aircraft);
+        }
+    }
+
+    /// The numbers that were given out so far.
+    fn registry(&self) -> Result<Registry, Error> {
+        let seed = self.pairs("select origin_country, region from countries")?;
+        let countries = self.pairs("select origin_country, country_id from country_ids")?;
+        let others = self.pairs("select icao24, aircraft from other_aircraft")?;
+        Ok(Registry::new(seed, countries, others))
+    }
+
+    fn pairs<T: duckdb::types::FromSql>(&self, sql: &str) -> Result<Vec<(String, T)>, Error> {
+        let read = || -> duckdb::Result<Vec<(String, T)>> {
+            let mut statement = self.conn.prepare(sql)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        read().map_err(Error::duck("cannot read the numbers given out"))
+    }
+
+    /// Who was counted in those polls that the batch has further rows of. Mostly there are none.
+    fn counted_before(
+        &self,
+        files: &[Waiting],
+        paths: &[PathBuf],
+        schema: &SourceSchema,
+        registry: &Registry,
+    ) -> Result<Seen, Error> {
+        let mut seen = Seen::default();
+        let first = files.iter().map(|file| file.first_time);
+        let last = files.iter().map(|file| file.last_time);
+        let (Some(first), Some(last)) = (
+            first.map(|time| time.unwrap_or(i64::MIN)).min(),
+            last.map(|time| time.unwrap_or(i64::MAX)).max(),
+        ) else {
+            return Ok(seen);
+        };
+        let sql = format!(
+            "select epoch_us(snapshot_time) from polls where snapshot_time between {} and {}",
+            timestamptz(first.max(EARLIEST)),
+            timestamptz(last.min(LATEST)),
+        );
+        let known: HashSet<i64, RandomState> = self
+            .column("find the polls that were counted", &sql)?
+            .into_iter()
+            .collect();
+        if known.is_empty() {
+            return Ok(seen);
+        }
+        let mut polls = recall::polls_among(paths, schema, &known)?;
+        polls.retain(|poll| !self.recent.recall(*poll, &mut seen));
+        if polls.is_empty() {
+            return Ok(seen);
+        }
+        let files = self.counted_files(&polls)?;
+        tracing::debug!(polls = polls.len(), files = files.len(), "looking up older polls");
+        recall::recall(&files, schema, registry, &polls, &mut seen)?;
+        Ok(seen)
+    }
+
+    /// The files of the lake that may have counted rows of these polls.
+    fn counted_files(&self, polls: &HashSet<i64, RandomState>) -> Result<Vec<PathBuf>, Error> {
+        let (first, last) = (polls.iter().min(), polls.iter().max());
+        let (Some(first), Some(last)) = (first, last) else {
+            return Ok(Vec::new());
+        };
+        let sql = format!(
+            "select path, epoch_us(first_time), epoch_us(last_time) from lake_files
+            where live and batch is not null
+                and coalesce(epoch_us(last_time) >= {first}, true)
+                and coalesce(epoch_us(first_time) <= {last}, true)
+            order by first_time, path"
+        );
+        let read = || -> duckdb::Result<Vec<(String, Option<i64>, Option<i64>)>> {
+            let mut statement = self.conn.prepare(&sql)?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect()
+        };
+        let files = read().map_err(Error::duck("cannot find the files of older polls"))?;
+        let holds = |first: Option<i64>, last: Option<i64>| {
+            polls.iter().any(|poll| {
+                first.is_none_or(|first| first <= *poll) && last.is_none_or(|last| *poll <= last)
+            })
+        };
+        let files = files.into_iter().filter(|(_, first, last)| holds(*first, *last));
+        Ok(files.map(|(path, _, _)| path.into()).collect())
+    }
+
+    /// From when on rows are counted by cell and slot, in microseconds since 1970.
+    fn slots_from(&self) -> Result<i64, Error> {
+        let sql = format!(
+            "select epoch_us(max(newest) - {SLOTS_REACH})
+            from (
+                select max(last_time) as newest from lake_files
+                union all
+                select max(snapshot_time) from polls
+            )"
+        );
+        let from: Option<i64> = self.value("find the newest poll", &sql)?;
+        Ok(from.unwrap_or(i64::MIN))
+    }
+
+    fn empty_native_tables(&self) -> Result<(), Error> {
+        let empty: Vec<_> = Table::ALL
+            .iter()
+            .map(|table| format!("truncate {}", table.name()))
+            .collect();
+        self.run("empty the tables of the batch", &empty.join("; "))
+    }
+
+    fn append(&self, table: Table, rows: arrow::array::RecordBatch) -> Result<(), Error> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let append = || -> duckdb::Result<()> {
+            let mut appender = self
+                .conn
+                .appender_to_catalog_and_db(table.name(), "temp", "main")?;
+            appender.append_record_batch(rows)?;
+            appender.flush()
+        };
+        append().map_err(Error::duck(format!("cannot fill {}", table.name())))
+    }
+
+    /// Makes one row of each cell and slot that came in several pieces.
+    fn join_slots(&self) -> Result<(), Error> {
+        let sql = "create or replace temp table joined_cell_slots as
+            select
+                slot,
+                lat_grid,
+                lon_grid,
+                aircraft,
+                sum(observations)::bigint as observations,
+                sum(altitude_sum) as altitude_sum,
+                sum(altitude_count)::bigint as altitude_count,
+            from new_cell_slots
+            group by all;
+            truncate new_cell_slots;
+            insert into new_cell_slots by name from joined_cell_slots;
+            drop table joined_cell_slots;";
+        self.run("join the cells of the batch", sql)
+    }
+
+    /// Keeps the numbers that the batch brought, and makes room for its countries.
+    fn keep_numbers(&self, registry: &Registry) -> Result<(), Error> {
+        let (others, countries) = (registry.new_others(), registry.new_countries());
+        for (table, new) in [("other_aircraft", &others), ("country_ids", &countries)] {
+            for chunk in new.chunks(1000) {
+                let rows = chunk.iter();
+                let rows: Vec<_> =
+                    rows.map(|(name, number)| format!("({}, {number})", quote(name))).collect();
+                let sql = format!("insert into {table} values {}", rows.join(", "));
+                self.run(&format!("fill {table}"), &sql)?;
+            }
+        }
+        let width = fold::country_bits(registry.countries());
+        if width > fold::country_bits(registry.countries() - countries.len()) {
+            let sql =
+                format!("update polls set countries = bitstring(countries::varchar, {width})");
+            self.run("make room for more countries", &sql)?;
+        }
+        Ok(())
+    }
+
+    /// Days, hours and polls of the batch, by which merges find the few rows of state they need.
+    fn say_span(&self, span: Option<(i64, i64)>) -> Result<(), Error> {
+        let (first, last) = match span {
+            Some((first, last)) => (timestamptz(first), timestamptz(last)),
+            None => ("null::timestamptz".to_owned(), "null::timestamptz".to_owned()),
+        };
+        let sql = format!(
+            "set variable first_poll = {first};
+            set variable last_poll = {last};
+            set variable first_hour = utc_hour({first});
+            set variable last_hour = utc_hour({last});
+            set variable first_day = utc_date({first});
+            set variable last_day = utc_date({last});"
+        );
+        self.run("find the days of the batch", &sql)
+    }
+}
+
