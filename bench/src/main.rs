@@ -7,7 +7,8 @@
 //! - [`input`]: polls of the simulated fleet as bodies, as Avro records and as rows.
 //! - [`servers`]: an embedded broker and registry; [`process`]: our programs as processes, and
 //!   what Linux says they use.
-//! - [`consumer_stage`], [`producer_stage`], [`refresh`] with [`history`], [`pipeline`]: the
+//! - [`consumer_stage`], [`producer_stage`], [`refresh`] with [`history`], [`rebuild`],
+//!   [`pipeline`]: the
 //!   measurements.
 
 mod report;
@@ -21,6 +22,7 @@ mod consumer_stage;
 mod history;
 mod pipeline;
 mod producer_stage;
+mod rebuild;
 mod refresh;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +65,8 @@ enum Name {
     Producer,
     /// One more poll over a day and over a month of history.
     Refresh,
+    /// Everything counted again from a lake of day files.
+    Rebuild,
     /// The whole pipeline in one process, for a while.
     Pipeline,
 }
@@ -123,6 +127,7 @@ async fn measure(name: Name, folder: &Path, scale: Scale) -> anyhow::Result<Vec<
         Name::Consumer => consumer_stage::measure(folder, scale).await,
         Name::Producer => producer_stage::measure(folder, scale).await,
         Name::Refresh => refresh::measure(folder, scale).await,
+        Name::Rebuild => rebuild::measure(folder, scale).await,
         Name::Pipeline => pipeline::measure(folder, scale).await,
     }
 }

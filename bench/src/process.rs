@@ -153,6 +153,19 @@ pub fn own_cpu() -> Duration {
     cpu(&stat).unwrap_or_default()
 }
 
+/// The most memory this process has had resident since [`reset_own_peak`], in bytes.
+pub fn own_peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    usage(&status, &stat).map_or(0, |usage| usage.resident_peak)
+}
+
+/// Lets the peak of this process's resident memory begin anew.
+pub fn reset_own_peak() {
+    // Where Linux does not allow it, the peak is that of the whole run, which is no less.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
 fn usage(status: &str, stat: &str) -> Option<Usage> {
     let bytes = |name: &str| -> Option<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -30,6 +30,8 @@ pub struct Counted {
     pub more: bool,
     /// How long it took.
     pub duration: Duration,
+    /// How long of it the pass over the rows took.
+    pub folding: Duration,
 }
 
 /// A data file to count.
@@ -54,6 +56,7 @@ impl Engine {
             run_id: run_id.clone(),
             more: false,
             duration: Duration::ZERO,
+            folding: Duration::ZERO,
         };
         let counted = self.transaction(|| {
             self.register(changes)?;
@@ -112,7 +115,8 @@ impl Engine {
         self.run("name the batch", &setting)?;
         let began = Instant::now();
         let done = self.fold(files, schema)?;
-        tracing::debug!(rows = done.folded.rows, elapsed = ?began.elapsed(), "folded");
+        let folding = began.elapsed();
+        tracing::debug!(rows = done.folded.rows, elapsed = ?folding, "folded");
         service::crash_point!(
             "transformer.stage.after",
             return Err(Error::CrashPoint("transformer.stage.after"))
@@ -136,6 +140,7 @@ impl Engine {
             run_id,
             more,
             duration: Duration::ZERO,
+            folding,
         };
         Ok((counted, Some(done)))
     }

@@ -84,16 +84,14 @@ impl Engine {
         };
         self.empty_native_tables()?;
         let mut pieces_of_slots = 0;
-        let folded = fold::fold(&batch, &mut |piece| {
-            match piece {
-                Piece::Rows { table, rows } => {
-                    pieces_of_slots += usize::from(table == Table::CellSlots);
-                    self.append(table, rows)
-                }
-                Piece::Restart => {
-                    pieces_of_slots = 0;
-                    self.empty_native_tables()
-                }
+        let folded = fold::fold(&batch, &mut |piece| match piece {
+            Piece::Rows { table, rows } => {
+                pieces_of_slots += usize::from(table == Table::CellSlots);
+                self.append(table, rows)
+            }
+            Piece::Restart => {
+                pieces_of_slots = 0;
+                self.empty_native_tables()
             }
         })?;
         if pieces_of_slots > 1 {
@@ -168,7 +166,11 @@ impl Engine {
             return Ok(seen);
         }
         let files = self.counted_files(&polls)?;
-        tracing::debug!(polls = polls.len(), files = files.len(), "looking up older polls");
+        tracing::debug!(
+            polls = polls.len(),
+            files = files.len(),
+            "looking up older polls"
+        );
         recall::recall(&files, schema, registry, &polls, &mut seen)?;
         Ok(seen)
     }
@@ -198,7 +200,9 @@ impl Engine {
                 first.is_none_or(|first| first <= *poll) && last.is_none_or(|last| *poll <= last)
             })
         };
-        let files = files.into_iter().filter(|(_, first, last)| holds(*first, *last));
+        let files = files
+            .into_iter()
+            .filter(|(_, first, last)| holds(*first, *last));
         Ok(files.map(|(path, _, _)| path.into()).collect())
     }
 
@@ -229,9 +233,9 @@ impl Engine {
             return Ok(());
         }
         let append = || -> duckdb::Result<()> {
-            let mut appender = self
-                .conn
-                .appender_to_catalog_and_db(table.name(), "temp", "main")?;
+            let mut appender =
+                self.conn
+                    .appender_to_catalog_and_db(table.name(), "temp", "main")?;
             appender.append_record_batch(rows)?;
             appender.flush()
         };
@@ -263,8 +267,9 @@ impl Engine {
         for (table, new) in [("other_aircraft", &others), ("country_ids", &countries)] {
             for chunk in new.chunks(1000) {
                 let rows = chunk.iter();
-                let rows: Vec<_> =
-                    rows.map(|(name, number)| format!("({}, {number})", quote(name))).collect();
+                let rows: Vec<_> = rows
+                    .map(|(name, number)| format!("({}, {number})", quote(name)))
+                    .collect();
                 let sql = format!("insert into {table} values {}", rows.join(", "));
                 self.run(&format!("fill {table}"), &sql)?;
             }
@@ -282,7 +287,10 @@ impl Engine {
     fn say_span(&self, span: Option<(i64, i64)>) -> Result<(), Error> {
         let (first, last) = match span {
             Some((first, last)) => (timestamptz(first), timestamptz(last)),
-            None => ("null::timestamptz".to_owned(), "null::timestamptz".to_owned()),
+            None => (
+                "null::timestamptz".to_owned(),
+                "null::timestamptz".to_owned(),
+            ),
         };
         let sql = format!(
             "set variable first_poll = {first};
@@ -295,4 +303,3 @@ impl Engine {
         self.run("find the days of the batch", &sql)
     }
 }
-

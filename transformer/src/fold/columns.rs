@@ -209,7 +209,10 @@ fn roots(
 /// A file's schema with the wanted texts as dictionaries.
 fn as_dictionaries(schema: &SchemaRef, roots: &[Option<usize>], wanted: &Wanted) -> SchemaRef {
     let fields = schema.fields().iter().enumerate().map(|(index, field)| {
-        let wanted = roots.iter().zip(wanted).find(|(root, _)| **root == Some(index));
+        let wanted = roots
+            .iter()
+            .zip(wanted)
+            .find(|(root, _)| **root == Some(index));
         match wanted {
             Some((_, (_, Shape::Text))) if *field.data_type() == DataType::Utf8 => {
                 let field = field.as_ref().clone();

@@ -33,6 +33,9 @@ pub(crate) mod seen;
 mod tables;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -159,7 +162,10 @@ pub(crate) struct Folded {
 impl Folded {
     /// Who was counted in a poll, in this batch.
     pub fn aircraft(&self, poll: i64) -> Vec<u32> {
-        self.seen.iter().flat_map(|seen| seen.of_poll(poll)).collect()
+        self.seen
+            .iter()
+            .flat_map(|seen| seen.of_poll(poll))
+            .collect()
     }
 }
 
@@ -176,15 +182,19 @@ pub(crate) fn fold(
 ) -> Result<Folded, Error> {
     let items = items(batch)?;
     let mut workers = together(batch, &items, give)?;
-    let crossed = workers
-        .iter()
-        .enumerate()
-        .any(|(at, one)| workers[..at].iter().any(|other| one.seen.meets(&other.seen)));
+    let crossed = workers.iter().enumerate().any(|(at, one)| {
+        workers[..at]
+            .iter()
+            .any(|other| one.seen.meets(&other.seen))
+    });
     if crossed || workers.iter().any(|worker| worker.doubtful) {
         let arrivals = Arc::new(arrivals(&workers));
         drop(workers);
         give(Piece::Restart)?;
-        tracing::debug!(polls = arrivals.len(), "rows came more than once: folding in order");
+        tracing::debug!(
+            polls = arrivals.len(),
+            "rows came more than once: folding in order"
+        );
         workers = vec![in_order(batch, &items, arrivals, give)?];
     }
     let mut totals = Totals::default();
@@ -197,7 +207,9 @@ pub(crate) fn fold(
     let times = || totals.polls.iter().map(|poll| poll.time);
     let span = times().min().zip(times().max());
     totals.polls.retain(|poll| poll.total > 0);
-    totals.polls.sort_unstable_by_key(|poll| std::cmp::Reverse(poll.time));
+    totals
+        .polls
+        .sort_unstable_by_key(|poll| std::cmp::Reverse(poll.time));
     tables::give(batch, &mut totals, give)?;
     let folded = Folded {
         rows: totals.rows,
@@ -219,9 +231,14 @@ pub(crate) fn fold(
 fn items(batch: &Batch) -> Result<Vec<Item>, Error> {
     let mut items = Vec::new();
     for (file, path) in batch.files.iter().enumerate() {
-        let is_large = batch.rows.get(file).is_some_and(|rows| *rows > ROWS_TO_SHARE);
+        let is_large = batch
+            .rows
+            .get(file)
+            .is_some_and(|rows| *rows > ROWS_TO_SHARE);
         if is_large && batch.threads > 1 {
-            let groups = DataFile::open(path, &batch.schema, worker::COLUMNS)?.row_groups().len();
+            let groups = DataFile::open(path, &batch.schema, worker::COLUMNS)?
+                .row_groups()
+                .len();
             items.extend((0..groups).map(|group| Item {
                 file,
                 groups: Some(group),
@@ -277,7 +294,11 @@ fn together<'a>(
         drop(pieces);
         let workers: Vec<_> = running
             .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .collect();
         taken?;
         workers.into_iter().collect()
@@ -331,7 +352,11 @@ fn count(
         }
         if totals.repeats.len() > HELD_AT_MOST {
             let repeats = std::mem::take(&mut totals.repeats);
-            give(batch.registry.texts(|texts| tables::repeats(&repeats, texts))?)?;
+            give(
+                batch
+                    .registry
+                    .texts(|texts| tables::repeats(&repeats, texts))?,
+            )?;
         }
     }
     Ok(())

@@ -52,7 +52,11 @@ impl Entries {
             self.numbers.clear();
             return;
         };
-        if !self.dictionary.as_ref().is_some_and(|old| same(old, values)) {
+        if !self
+            .dictionary
+            .as_ref()
+            .is_some_and(|old| same(old, values))
+        {
             // Holding it keeps its memory from being given to another dictionary.
             self.dictionary = Some(values.clone());
             self.numbers.clear();

@@ -149,7 +149,9 @@ impl Registry {
     }
 
     pub(super) fn country(&self, name: &str) -> Country {
-        let number = self.with(|shared| shared.countries.number(name, 1)).min(COUNTRY_NUMBER);
+        let number = self
+            .with(|shared| shared.countries.number(name, 1))
+            .min(COUNTRY_NUMBER);
         let region = self.seed.get(name);
         let place = u32::try_from(region.copied().unwrap_or(0)).unwrap_or(0);
         let unmapped = if region.is_none() { UNMAPPED } else { 0 };
@@ -187,7 +189,9 @@ impl Registry {
             }
             let others = shared.others.numbers.iter();
             read(&Texts {
-                others: others.map(|(name, number)| (*number, name.as_str())).collect(),
+                others: others
+                    .map(|(name, number)| (*number, name.as_str()))
+                    .collect(),
                 countries,
                 callsigns: &shared.callsigns,
             })
@@ -262,7 +266,11 @@ mod tests {
     fn registry() -> Registry {
         let pair = |name: &str, region: &str| (name.to_owned(), region.to_owned());
         Registry::new(
-            [pair("Germany", "EU"), pair("Brazil", "Other"), pair("", "Other")],
+            [
+                pair("Germany", "EU"),
+                pair("Brazil", "Other"),
+                pair("", "Other"),
+            ],
             [("Germany".to_owned(), 1)],
             [("ABC123".to_owned(), FIRST_OTHER)],
         )

@@ -51,18 +51,27 @@ pub(super) fn give(
 
 fn polls(batch: &Batch, polls: &[Poll]) -> Result<Piece, Error> {
     let width = country_bits(batch.registry.countries()) / 8;
-    let countries: Vec<Vec<u8>> = polls.iter().map(|poll| bits(&poll.countries, width)).collect();
+    let countries: Vec<Vec<u8>> = polls
+        .iter()
+        .map(|poll| bits(&poll.countries, width))
+        .collect();
     let countries = BinaryArray::from_iter_values(&countries);
     piece(
         Table::Polls,
         vec![
             ("snapshot_time", times(polls, |poll| poll.time)),
             ("aircraft_total", counts(polls, |poll| poll.total)),
-            ("aircraft_with_position", counts(polls, |poll| poll.with_position)),
+            (
+                "aircraft_with_position",
+                counts(polls, |poll| poll.with_position),
+            ),
             ("dq_ok", counts(polls, |poll| poll.dq_ok)),
             ("on_ground", counts(polls, |poll| poll.ground.ground)),
             ("airborne", counts(polls, |poll| poll.ground.airborne)),
-            ("velocity_sum", doubles(polls, |poll| Some(poll.velocity.sum))),
+            (
+                "velocity_sum",
+                doubles(polls, |poll| Some(poll.velocity.sum)),
+            ),
             ("velocity_count", counts(polls, |poll| poll.velocity.count)),
             ("velocity_max", doubles(polls, |poll| poll.velocity.max())),
             ("countries", Arc::new(countries)),
@@ -90,8 +99,14 @@ fn region_polls(batch: &Batch, polls: &[Poll]) -> Result<Piece, Error> {
             ("on_ground", counts(regions, |row| row.2.ground.ground)),
             ("airborne", counts(regions, |row| row.2.ground.airborne)),
             ("dq_ok", counts(regions, |row| row.2.dq_ok)),
-            ("velocity_sum", doubles(regions, |row| Some(row.2.velocity.sum))),
-            ("velocity_count", counts(regions, |row| row.2.velocity.count)),
+            (
+                "velocity_sum",
+                doubles(regions, |row| Some(row.2.velocity.sum)),
+            ),
+            (
+                "velocity_count",
+                counts(regions, |row| row.2.velocity.count),
+            ),
             (
                 "velocity_sum_in_air",
                 doubles(regions, |row| Some(row.2.velocity_in_air.sum)),
@@ -108,8 +123,14 @@ fn hours(
     rows: &[(super::measures::HourKey, super::measures::Hour)],
     texts: &Texts<'_>,
 ) -> Result<Piece, Error> {
-    let callsigns: StringArray = rows.iter().map(|(key, _)| texts.callsign(key.callsign)).collect();
-    let countries: StringArray = rows.iter().map(|(key, _)| texts.country(key.country)).collect();
+    let callsigns: StringArray = rows
+        .iter()
+        .map(|(key, _)| texts.callsign(key.callsign))
+        .collect();
+    let countries: StringArray = rows
+        .iter()
+        .map(|(key, _)| texts.country(key.country))
+        .collect();
     piece(
         Table::AircraftHours,
         vec![
@@ -118,12 +139,30 @@ fn hours(
             ("callsign", Arc::new(callsigns)),
             ("origin_country", Arc::new(countries)),
             ("observations", counts(rows, |(_, hour)| hour.observations)),
-            ("altitude_sum", doubles(rows, |(_, hour)| Some(hour.altitude.sum))),
-            ("altitude_count", counts(rows, |(_, hour)| hour.altitude.count)),
-            ("altitude_max", doubles(rows, |(_, hour)| hour.altitude.max())),
-            ("velocity_sum", doubles(rows, |(_, hour)| Some(hour.velocity.sum))),
-            ("velocity_count", counts(rows, |(_, hour)| hour.velocity.count)),
-            ("velocity_max", doubles(rows, |(_, hour)| hour.velocity.max())),
+            (
+                "altitude_sum",
+                doubles(rows, |(_, hour)| Some(hour.altitude.sum)),
+            ),
+            (
+                "altitude_count",
+                counts(rows, |(_, hour)| hour.altitude.count),
+            ),
+            (
+                "altitude_max",
+                doubles(rows, |(_, hour)| hour.altitude.max()),
+            ),
+            (
+                "velocity_sum",
+                doubles(rows, |(_, hour)| Some(hour.velocity.sum)),
+            ),
+            (
+                "velocity_count",
+                counts(rows, |(_, hour)| hour.velocity.count),
+            ),
+            (
+                "velocity_max",
+                doubles(rows, |(_, hour)| hour.velocity.max()),
+            ),
             ("first_seen", times(rows, |(_, hour)| hour.first_seen)),
             ("last_seen", times(rows, |(_, hour)| hour.last_seen)),
             ("ground", counts(rows, |(_, hour)| hour.ground.ground)),
@@ -141,28 +180,48 @@ fn cell_days(rows: &[(super::measures::CellDayKey, Occupied)]) -> Result<Piece, 
             ("day", Arc::new(days)),
             ("cell", Arc::new(cells)),
             ("aircraft", numbers(rows, |(key, _)| key.aircraft)),
-            ("observations", counts(rows, |(_, occupied)| occupied.observations)),
-            ("altitude_sum", doubles(rows, |(_, occupied)| Some(occupied.altitude_sum))),
-            ("altitude_count", counts(rows, |(_, occupied)| occupied.altitude_count)),
+            (
+                "observations",
+                counts(rows, |(_, occupied)| occupied.observations),
+            ),
+            (
+                "altitude_sum",
+                doubles(rows, |(_, occupied)| Some(occupied.altitude_sum)),
+            ),
+            (
+                "altitude_count",
+                counts(rows, |(_, occupied)| occupied.altitude_count),
+            ),
         ],
     )
 }
 
-pub(super) fn cell_slots(
-    batch: &Batch,
-    rows: &[(CellSlotKey, Occupied)],
-) -> Result<Piece, Error> {
+pub(super) fn cell_slots(batch: &Batch, rows: &[(CellSlotKey, Occupied)]) -> Result<Piece, Error> {
     let edge = |cell: i32| Some(f64::from(cell) * batch.cell_degrees);
     piece(
         Table::CellSlots,
         vec![
-            ("slot", times(rows, |(key, _)| i64::from(key.slot) * super::MICROS_PER_SLOT)),
+            (
+                "slot",
+                times(rows, |(key, _)| {
+                    i64::from(key.slot) * super::MICROS_PER_SLOT
+                }),
+            ),
             ("lat_grid", doubles(rows, |(key, _)| edge(key.latitude))),
             ("lon_grid", doubles(rows, |(key, _)| edge(key.longitude))),
             ("aircraft", numbers(rows, |(key, _)| key.aircraft)),
-            ("observations", counts(rows, |(_, occupied)| occupied.observations)),
-            ("altitude_sum", doubles(rows, |(_, occupied)| Some(occupied.altitude_sum))),
-            ("altitude_count", counts(rows, |(_, occupied)| occupied.altitude_count)),
+            (
+                "observations",
+                counts(rows, |(_, occupied)| occupied.observations),
+            ),
+            (
+                "altitude_sum",
+                doubles(rows, |(_, occupied)| Some(occupied.altitude_sum)),
+            ),
+            (
+                "altitude_count",
+                counts(rows, |(_, occupied)| occupied.altitude_count),
+            ),
         ],
     )
 }
@@ -189,9 +248,18 @@ fn quality(totals: &Totals) -> Result<Piece, Error> {
 
 fn emergencies(totals: &Totals, texts: &Texts<'_>) -> Result<Piece, Error> {
     let rows = totals.emergencies.as_slice();
-    let icao24: StringArray = rows.iter().map(|row| Some(texts.icao24(row.aircraft))).collect();
-    let callsigns: StringArray = rows.iter().map(|row| texts.callsign(row.callsign)).collect();
-    let squawks: StringArray = rows.iter().map(|row| Some(row.squawk.to_string())).collect();
+    let icao24: StringArray = rows
+        .iter()
+        .map(|row| Some(texts.icao24(row.aircraft)))
+        .collect();
+    let callsigns: StringArray = rows
+        .iter()
+        .map(|row| texts.callsign(row.callsign))
+        .collect();
+    let squawks: StringArray = rows
+        .iter()
+        .map(|row| Some(row.squawk.to_string()))
+        .collect();
     piece(
         Table::Emergencies,
         vec![
@@ -232,7 +300,9 @@ fn bits(words: &[u64], width: usize) -> Vec<u8> {
 
 pub(super) fn piece(table: Table, columns: Vec<(&str, ArrayRef)>) -> Result<Piece, Error> {
     let rows = RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
+        columns
+            .into_iter()
+            .map(|(name, column)| (name, column, true)),
     );
     let rows = rows.map_err(|error: ArrowError| Error::Fold {
         table: table.name(),

@@ -505,7 +505,14 @@ mod tests {
 
     #[test]
     fn a_cell_begins_at_its_south_western_corner() {
-        let cases = [(0.0, 0), (0.9, 0), (-0.1, -1), (-1.0, -1), (90.0, 90), (-180.0, -180)];
+        let cases = [
+            (0.0, 0),
+            (0.9, 0),
+            (-0.1, -1),
+            (-1.0, -1),
+            (90.0, 90),
+            (-180.0, -180),
+        ];
         for (value, cell) in cases {
             assert_eq!(floor(value), cell, "{value}");
         }

@@ -1,0 +1,639 @@
+//! The fold of any rows, in any files, equals a straight computation over those that count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Field, Schema};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use proptest::prelude::*;
+
+use super::*;
+
+/// 2025-09-26T23:50:00Z: polls from here on cross an hour and midnight.
+const START: i64 = 1_758_930_600_000_000;
+const MINUTE: i64 = 60_000_000;
+
+/// One row, as its aircraft, poll and arrival decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Sent {
+    aircraft: i64,
+    poll: i64,
+    arrival: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    icao24: String,
+    callsign: Option<String>,
+    country: Option<&'static str>,
+    squawk: Option<&'static str>,
+    time: i64,
+    ingestion: i64,
+    position: Option<i64>,
+    contact: Option<i64>,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    altitude: Option<f64>,
+    velocity: Option<f64>,
+    on_ground: Option<bool>,
+}
+
+impl Sent {
+    /// Every kind of row. Measures are multiples of a quarter, so that sums are exact.
+    fn state(self) -> State {
+        let Sent {
+            aircraft,
+            poll,
+            arrival,
+        } = self;
+        let x = (aircraft * 31 + poll * 7 + arrival * 13) % 97;
+        let time = START + poll * MINUTE;
+        let countries = [
+            None,
+            Some(""),
+            Some("Germany"),
+            Some("Atlantis"),
+            Some("Canada"),
+        ];
+        let quarter = |n: i64| n as f64 / 4.0;
+        State {
+            icao24: match aircraft {
+                0 => "ABC123".to_owned(),
+                1 => "~1".to_owned(),
+                n => format!("{:06x}", n * 70_001),
+            },
+            callsign: match x % 6 {
+                0 => None,
+                1 => Some("dlh 1".to_owned()),
+                _ => Some(format!("AB{}", aircraft + poll / 9)),
+            },
+            country: countries[usize::try_from(aircraft % 5).unwrap()],
+            squawk: [None, Some("0021"), Some("7700"), Some("7500")]
+                [usize::try_from(x % 4).unwrap()],
+            time,
+            ingestion: time + arrival * 1_000,
+            position: (x % 3 != 0).then_some(time - x * 1_000_000),
+            contact: (x % 5 != 0).then_some(time - 61_000_000),
+            latitude: (x % 9 != 0).then_some(quarter(x) - 12.0),
+            longitude: match x % 11 {
+                0 => None,
+                1 => Some(180.25),
+                _ => Some(quarter(aircraft) - 1.0),
+            },
+            altitude: (x % 4 != 0).then_some(quarter(x * 900) - 600.0),
+            velocity: (x % 7 != 0).then_some(quarter(x * 17)),
+            on_ground: (x % 8 != 0).then_some(x % 5 == 0),
+        }
+    }
+}
+
+fn write(path: &Path, sent: &[Sent]) {
+    let states: Vec<State> = sent.iter().map(|sent| sent.state()).collect();
+    let texts = |of: fn(&State) -> Option<&str>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(states.iter().map(of)))
+    };
+    let times = |of: fn(&State) -> Option<i64>| -> ArrayRef {
+        let times = TimestampMicrosecondArray::from_iter(states.iter().map(of));
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let doubles = |of: fn(&State) -> Option<f64>| -> ArrayRef {
+        Arc::new(Float64Array::from_iter(states.iter().map(of)))
+    };
+    let columns: [(i32, &str, ArrayRef); 14] = [
+        (19, "snapshot_time", times(|s| Some(s.time))),
+        (1, "icao24", texts(|s| Some(&s.icao24))),
+        (2, "callsign", texts(|s| s.callsign.as_deref())),
+        (3, "origin_country", texts(|s| s.country)),
+        (15, "squawk", texts(|s| s.squawk)),
+        (20, "ingestion_time", times(|s| Some(s.ingestion))),
+        (4, "time_position", times(|s| s.position)),
+        (5, "last_contact", times(|s| s.contact)),
+        // A column that was renamed since the file was written.
+        (7, "lat", doubles(|s| s.latitude)),
+        (6, "longitude", doubles(|s| s.longitude)),
+        (8, "baro_altitude", doubles(|s| s.altitude)),
+        (10, "velocity", doubles(|s| s.velocity)),
+        (
+            9,
+            "on_ground",
+            Arc::new(BooleanArray::from_iter(states.iter().map(|s| s.on_ground))),
+        ),
+        // A column whose number is another's today, by its name.
+        (
+            99,
+            "category",
+            Arc::new(Int32Array::from(vec![1; states.len()])),
+        ),
+    ];
+    let fields = columns.iter().map(|(id, name, column)| {
+        let field = Field::new(*name, column.data_type().clone(), true);
+        field.with_metadata([("PARQUET:field_id".to_owned(), id.to_string())].into())
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let columns = columns.into_iter().map(|(_, _, column)| column).collect();
+    let rows = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(13))
+        .build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+}
+
+fn registry() -> Registry {
+    let pair = |(name, region): (&str, &str)| (name.to_owned(), region.to_owned());
+    let seed = [("Germany", "EU"), ("Canada", "US_CA"), ("", "Other")];
+    Registry::new(seed.map(pair), [("Canada".to_owned(), 1)], [])
+}
+
+type Rows = BTreeMap<&'static str, Vec<Vec<String>>>;
+
+/// The rows of all tables but those of numbers that depend on the order of the rows, as text.
+fn folded(folder: &Path, files: &[Vec<Sent>], before: &[Sent], threads: usize) -> (Rows, Folded) {
+    let paths: Vec<PathBuf> = (0..files.len())
+        .map(|number| folder.join(format!("{number}.parquet")))
+        .collect();
+    for (path, sent) in paths.iter().zip(files) {
+        write(path, sent);
+    }
+    let registry = registry();
+    let mut seen = Seen::default();
+    for sent in before {
+        seen.note(registry.aircraft(&sent.state().icao24), sent.state().time);
+    }
+    let batch = Batch {
+        // As if they were large, so that row groups are shared.
+        rows: vec![ROWS_TO_SHARE + 1; paths.len()],
+        files: paths,
+        schema: SourceSchema::flight_states(),
+        registry,
+        before: seen,
+        slots_from: START + 5 * MINUTE,
+        cell_degrees: 0.5,
+        threads,
+    };
+    let mut pieces: Vec<(Table, RecordBatch)> = Vec::new();
+    let folded = fold(&batch, &mut |piece| {
+        match piece {
+            Piece::Rows { table, rows } => pieces.push((table, rows)),
+            Piece::Restart => pieces.clear(),
+        }
+        Ok(())
+    });
+    let folded = folded.unwrap();
+    let mut found = Rows::new();
+    for (table, rows) in pieces {
+        let rows = text(&rows, &batch.registry);
+        found.entry(table.name()).or_default().extend(rows);
+    }
+    for rows in found.values_mut() {
+        rows.sort();
+    }
+    (found, folded)
+}
+
+/// Rows as text: aircraft by their addresses, countries by their names.
+fn text(rows: &RecordBatch, registry: &Registry) -> Vec<Vec<String>> {
+    let options = FormatOptions::default().with_null("null");
+    let schema = rows.schema();
+    let cell = |at: usize, column: &ArrayRef, name: &str| -> String {
+        if let Some(numbers) = column.as_any().downcast_ref::<arrow::array::UInt32Array>() {
+            return registry.texts(|texts| texts.icao24(numbers.value(at)));
+        }
+        if let Some(times) = column.as_any().downcast_ref::<TimestampMicrosecondArray>() {
+            return match times.is_valid(at) {
+                true => times.value(at).to_string(),
+                false => "null".to_owned(),
+            };
+        }
+        if let (Some(bits), "countries") = (
+            column.as_any().downcast_ref::<arrow::array::BinaryArray>(),
+            name,
+        ) {
+            let ones = bits.value(at).iter().map(|byte| byte.count_ones());
+            return ones.sum::<u32>().to_string();
+        }
+        if let Some(doubles) = column.as_any().downcast_ref::<Float64Array>() {
+            return match doubles.is_valid(at) {
+                true => number(Some(doubles.value(at))),
+                false => "null".to_owned(),
+            };
+        }
+        ArrayFormatter::try_new(column, &options)
+            .unwrap()
+            .value(at)
+            .to_string()
+    };
+    (0..rows.num_rows())
+        .map(|at| {
+            let columns = rows.columns().iter().zip(schema.fields());
+            columns
+                .map(|(column, field)| cell(at, column, field.name()))
+                .collect()
+        })
+        .collect()
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or("null".to_owned(), |value| format!("{value:.2}"))
+}
+
+fn or_null(value: Option<&str>) -> String {
+    value.unwrap_or("null").to_owned()
+}
+
+/// The same by going over the rows again and again.
+fn expected(files: &[Vec<Sent>], before: &[Sent]) -> Rows {
+    let before: BTreeSet<(i64, i64)> = before.iter().map(|s| (s.aircraft, s.poll)).collect();
+    let mut all: Vec<Sent> = files.concat();
+    all.sort_by_key(|sent| (sent.poll, sent.aircraft, sent.arrival));
+    let mut counted: Vec<State> = Vec::new();
+    let mut repeats: Vec<State> = Vec::new();
+    let mut taken = before;
+    for sent in &all {
+        if taken.insert((sent.aircraft, sent.poll)) {
+            counted.push(sent.state());
+        } else {
+            repeats.push(sent.state());
+        }
+    }
+    let has_position = |s: &State| s.latitude.is_some() && s.longitude.is_some();
+    let in_range = |s: &State| {
+        s.latitude.is_some_and(|v| v.abs() <= 90.0) && s.longitude.is_some_and(|v| v.abs() <= 180.0)
+    };
+    let velocity_ok = |s: &State| s.velocity.is_none_or(|v| (0.0..=400.0).contains(&v));
+    let ok = |s: &State| has_position(s) && in_range(s) && velocity_ok(s);
+    let hour = |s: &State| s.time - s.time.rem_euclid(3_600_000_000);
+    let sum = |values: &[f64]| number(Some(values.iter().sum()));
+    let max = |values: &[f64]| number(values.iter().copied().reduce(f64::max));
+    let group = |key: &dyn Fn(&State) -> Vec<String>, of: &[&State]| {
+        let mut groups: BTreeMap<Vec<String>, Vec<State>> = BTreeMap::new();
+        for state in of {
+            groups.entry(key(state)).or_default().push((*state).clone());
+        }
+        groups
+    };
+    let count = |of: &[State], which: &dyn Fn(&State) -> bool| {
+        of.iter().filter(|s| which(s)).count().to_string()
+    };
+    let values = |of: &[State], which: fn(&State) -> Option<f64>| -> Vec<f64> {
+        of.iter().filter_map(which).collect()
+    };
+    let mut rows = Rows::new();
+    let every: Vec<&State> = counted.iter().collect();
+    let cleaned: Vec<&State> = counted.iter().filter(|s| in_range(s)).collect();
+    let airborne: Vec<&State> = cleaned
+        .iter()
+        .copied()
+        .filter(|s| s.on_ground == Some(false))
+        .collect();
+
+    for (key, of) in group(&|s| vec![s.time.to_string()], &every) {
+        let velocity = values(&of, |s| s.velocity);
+        let countries: BTreeSet<_> = of.iter().filter_map(|s| s.country).collect();
+        let row = vec![
+            of.len().to_string(),
+            count(&of, &has_position),
+            count(&of, &ok),
+            count(&of, &|s| s.on_ground == Some(true)),
+            count(&of, &|s| s.on_ground == Some(false)),
+            sum(&velocity),
+            velocity.len().to_string(),
+            max(&velocity),
+            countries.len().to_string(),
+        ];
+        rows.entry("new_polls")
+            .or_default()
+            .push([key, row].concat());
+    }
+    let region = |s: &State| match s.country {
+        Some("Germany") => "EU",
+        Some("Canada") => "US_CA",
+        _ => "Other",
+    };
+    for (key, of) in group(&|s| vec![s.time.to_string(), region(s).to_owned()], &every) {
+        let velocity = values(&of, |s| s.velocity);
+        let in_air = values(&of, |s| s.velocity.filter(|_| s.on_ground == Some(false)));
+        let row = vec![
+            of.len().to_string(),
+            count(&of, &|s| s.on_ground == Some(true)),
+            count(&of, &|s| s.on_ground == Some(false)),
+            count(&of, &ok),
+            sum(&velocity),
+            velocity.len().to_string(),
+            sum(&in_air),
+            in_air.len().to_string(),
+        ];
+        rows.entry("new_region_polls")
+            .or_default()
+            .push([key, row].concat());
+    }
+    let by_hour = |s: &State| {
+        vec![
+            hour(s).to_string(),
+            s.icao24.clone(),
+            or_null(s.callsign.as_deref()),
+            or_null(s.country),
+        ]
+    };
+    for (key, of) in group(&by_hour, &cleaned) {
+        let altitude = values(&of, |s| s.altitude);
+        let velocity = values(&of, |s| s.velocity);
+        let row = vec![
+            of.len().to_string(),
+            sum(&altitude),
+            altitude.len().to_string(),
+            max(&altitude),
+            sum(&velocity),
+            velocity.len().to_string(),
+            max(&velocity),
+            of.iter().map(|s| s.time).min().unwrap().to_string(),
+            of.iter().map(|s| s.time).max().unwrap().to_string(),
+            count(&of, &|s| s.on_ground == Some(true)),
+            count(&of, &|s| s.on_ground == Some(false)),
+        ];
+        rows.entry("new_aircraft_hours")
+            .or_default()
+            .push([key, row].concat());
+    }
+    let occupied = |of: &[State]| {
+        let altitude = values(of, |s| s.altitude);
+        vec![
+            of.len().to_string(),
+            sum(&altitude),
+            altitude.len().to_string(),
+        ]
+    };
+    let by_day = |s: &State| {
+        let day = chrono::DateTime::from_timestamp_micros(s.time)
+            .unwrap()
+            .date_naive();
+        let cell =
+            (s.latitude.unwrap().floor() + 90.0) * 361.0 + s.longitude.unwrap().floor() + 180.0;
+        vec![day.to_string(), cell.to_string(), s.icao24.clone()]
+    };
+    for (key, of) in group(&by_day, &airborne) {
+        rows.entry("new_cell_days")
+            .or_default()
+            .push([key, occupied(&of)].concat());
+    }
+    let recent: Vec<&State> = airborne
+        .iter()
+        .copied()
+        .filter(|s| s.time >= START + 5 * MINUTE)
+        .collect();
+    let by_slot = |s: &State| {
+        let slot = s.time - s.time.rem_euclid(5 * MINUTE);
+        let edge = |value: f64| number(Some((value / 0.5).floor() * 0.5));
+        vec![
+            slot.to_string(),
+            edge(s.latitude.unwrap()),
+            edge(s.longitude.unwrap()),
+            s.icao24.clone(),
+        ]
+    };
+    for (key, of) in group(&by_slot, &recent) {
+        rows.entry("new_cell_slots")
+            .or_default()
+            .push([key, occupied(&of)].concat());
+    }
+    let mut checks: BTreeMap<(i64, &str), (u64, u64)> = BTreeMap::new();
+    let mut check = |s: &State, rule, applies: bool, passes: bool| {
+        if applies {
+            let counts = checks.entry((hour(s), rule)).or_default();
+            counts.0 += 1;
+            counts.1 += u64::from(!passes);
+        }
+    };
+    for s in &counted {
+        let known = |country| ["", "Germany", "Canada"].contains(&country);
+        let form = |text: &str| {
+            text.len() <= 8
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+        };
+        let age = s.position.or(s.contact).map(|then| s.time - then);
+        check(s, "has_position", true, has_position(s));
+        check(s, "position_in_range", has_position(s), in_range(s));
+        check(s, "velocity_in_range", s.velocity.is_some(), velocity_ok(s));
+        check(s, "dq_ok", true, ok(s));
+        let altitude = s.altitude.unwrap_or_default();
+        check(
+            s,
+            "altitude_in_range",
+            s.altitude.is_some(),
+            (-500.0..=20_000.0).contains(&altitude),
+        );
+        let fresh = age.unwrap_or_default() <= MINUTE;
+        check(s, "stale_position", has_position(s) && age.is_some(), fresh);
+        check(s, "duplicate", true, true);
+        check(
+            s,
+            "unmapped_country",
+            s.country.is_some(),
+            s.country.is_some_and(known),
+        );
+        let callsign = s.callsign.as_deref();
+        check(
+            s,
+            "callsign_form",
+            callsign.is_some(),
+            callsign.is_some_and(form),
+        );
+    }
+    for s in &repeats {
+        check(s, "duplicate", true, false);
+    }
+    for ((hour, rule), (checked, failed)) in checks {
+        let row = vec![
+            hour.to_string(),
+            rule.to_owned(),
+            checked.to_string(),
+            failed.to_string(),
+        ];
+        rows.entry("new_quality").or_default().push(row);
+    }
+    for s in counted
+        .iter()
+        .filter(|s| matches!(s.squawk, Some("7500" | "7600" | "7700")))
+    {
+        rows.entry("new_emergencies").or_default().push(vec![
+            s.icao24.clone(),
+            or_null(s.callsign.as_deref()),
+            or_null(s.squawk),
+            s.time.to_string(),
+            number(s.latitude),
+            number(s.longitude),
+            number(s.altitude),
+        ]);
+    }
+    for s in &repeats {
+        let row = vec![s.icao24.clone(), s.time.to_string()];
+        rows.entry("new_repeats").or_default().push(row);
+    }
+    let newest = counted.iter().map(|s| s.time).max();
+    for s in counted.iter().filter(|s| Some(s.time) == newest) {
+        let time = |time: Option<i64>| time.map_or("null".to_owned(), |time| time.to_string());
+        let flag = |flag: Option<bool>| flag.map_or("null".to_owned(), |flag| flag.to_string());
+        let null = || "null".to_owned();
+        rows.entry("new_latest_states").or_default().push(vec![
+            s.icao24.clone(),
+            or_null(s.callsign.as_deref()),
+            or_null(s.country),
+            time(s.position),
+            time(s.contact),
+            number(s.longitude),
+            number(s.latitude),
+            number(s.altitude),
+            flag(s.on_ground),
+            number(s.velocity),
+            null(),
+            null(),
+            null(),
+            or_null(s.squawk),
+            null(),
+            null(),
+            null(),
+            s.time.to_string(),
+        ]);
+    }
+    for rows in rows.values_mut() {
+        rows.sort();
+    }
+    rows
+}
+
+fn check(files: &[Vec<Sent>], before: &[Sent], threads: usize) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let (found, folded) = folded(folder.path(), files, before, threads);
+    let expected = expected(files, before);
+    for table in Table::ALL {
+        let (found, expected) = (found.get(table.name()), expected.get(table.name()));
+        let found = found.filter(|rows| !rows.is_empty());
+        prop_assert_eq!(found, expected, "{}", table.name());
+    }
+    let sent: usize = files.iter().map(Vec::len).sum();
+    prop_assert_eq!(folded.rows, sent as u64);
+    let repeats = expected.get("new_repeats").map_or(0, Vec::len);
+    prop_assert_eq!(folded.repeated, repeats as u64);
+    Ok(())
+}
+
+fn one_each(aircraft: i64, polls: i64) -> Vec<Sent> {
+    let all = (0..aircraft).flat_map(|aircraft| (0..polls).map(move |poll| (aircraft, poll)));
+    all.map(|(aircraft, poll)| Sent {
+        aircraft,
+        poll,
+        arrival: 0,
+    })
+    .collect()
+}
+
+#[test]
+fn a_sorted_file_is_shared_by_its_row_groups() {
+    check(&[one_each(12, 40)], &[], 2).unwrap();
+}
+
+#[test]
+fn nothing_comes_of_nothing() {
+    check(&[], &[], 2).unwrap();
+    check(&[Vec::new()], &[], 2).unwrap();
+}
+
+#[test]
+fn of_several_arrivals_the_first_counts_wherever_it_lies() {
+    let arrived = |arrival| -> Vec<Sent> {
+        one_each(5, 6)
+            .into_iter()
+            .map(|sent| Sent { arrival, ..sent })
+            .collect()
+    };
+    check(&[arrived(2), arrived(0), arrived(1)], &[], 2).unwrap();
+    check(&[[arrived(1), arrived(0)].concat()], &[], 1).unwrap();
+}
+
+#[test]
+fn a_poll_of_the_batch_is_remembered_with_those_who_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, folded) = folded(folder.path(), &[one_each(4, 3)], &one_each(2, 1), 2);
+    assert_eq!(folded.polls, [2, 1, 0].map(|poll| START + poll * MINUTE));
+    assert_eq!(folded.aircraft(START).len(), 2);
+    assert_eq!(folded.aircraft(START + MINUTE).len(), 4);
+}
+
+#[test]
+fn what_is_no_data_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("0.parquet");
+    std::fs::write(&path, "PAR1 but not really PAR1").unwrap();
+    let error = DataFile::open(&path, &SourceSchema::flight_states(), worker::COLUMNS);
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains("0.parquet"), "{error}");
+    let gone = folder.path().join("1.parquet");
+    let error = DataFile::open(&gone, &SourceSchema::flight_states(), worker::COLUMNS);
+    assert!(matches!(error.err().unwrap(), Error::FileGone(_)));
+}
+
+#[test]
+fn who_was_counted_is_recalled_from_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("0.parquet");
+    write(&path, &one_each(5, 4));
+    let files = [path];
+    let schema = SourceSchema::flight_states();
+    let known = std::collections::HashSet::from([START, START + 2 * MINUTE, START - MINUTE]);
+    let polls = recall::polls_among(&files, &schema, &known).unwrap();
+    assert_eq!(
+        polls,
+        std::collections::HashSet::from([START, START + 2 * MINUTE])
+    );
+    let registry = registry();
+    let mut seen = Seen::default();
+    recall::recall(&files, &schema, &registry, &polls, &mut seen).unwrap();
+    assert_eq!(seen.of_poll(START).len(), 5);
+    assert!(seen.contains(registry.aircraft("ABC123"), START + 2 * MINUTE));
+    assert!(!seen.contains(registry.aircraft("ABC123"), START + MINUTE));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_rows_in_any_files_equal_a_straight_computation(
+        sent in proptest::collection::vec((0..9_i64, 0..20_i64, 0..3_i64), 0..220),
+        sizes in proptest::collection::vec(1..90_usize, 0..5),
+        before in proptest::collection::vec((0..9_i64, 0..20_i64), 0..20),
+        sorted in any::<bool>(),
+        threads in 1..3_usize,
+    ) {
+        let mut sent: Vec<Sent> = sent
+            .into_iter()
+            .map(|(aircraft, poll, arrival)| Sent { aircraft, poll, arrival })
+            .collect();
+        if sorted {
+            sent.sort();
+        }
+        let before: Vec<Sent> = before
+            .into_iter()
+            .map(|(aircraft, poll)| Sent { aircraft, poll, arrival: 0 })
+            .collect();
+        let mut files = Vec::new();
+        let mut rest = sent.as_slice();
+        for size in sizes {
+            let (file, after) = rest.split_at(size.min(rest.len()));
+            files.push(file.to_vec());
+            rest = after;
+        }
+        files.push(rest.to_vec());
+        check(&files, &before, threads)?;
+    }
+}
