@@ -67,9 +67,11 @@ impl History {
         }
         let analytics = folder.join("analytics");
         let published = folder.join("published");
+        let logs = folder.join("logs");
         let pairs = [
             ("transformer.analytics", &*analytics.to_string_lossy()),
             ("transformer.published", &published.to_string_lossy()),
+            ("transformer.logs", &logs.to_string_lossy()),
         ];
         let defaults = [lake::config::DEFAULTS, transformer::config::DEFAULTS];
         let mut config: transformer::Config = input::config(&defaults, &pairs)?;

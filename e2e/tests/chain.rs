@@ -94,6 +94,7 @@ fn polls_become_marts_and_every_row_counts_once() {
                 "transformer.published={}",
                 folder.join("published").display()
             ),
+            format!("transformer.logs={}", folder.join("logs/runs").display()),
             "transformer.poll_interval=200ms".to_owned(),
         ],
     );
@@ -174,6 +175,7 @@ async fn a_transformer_that_is_killed_at_any_step_counts_every_row_once() {
             "transformer.published={}",
             folder.join("published").display()
         ),
+        format!("transformer.logs={}", folder.join("logs/runs").display()),
     ];
     let once = |name: &str, crash_at: &str| {
         let arguments = settings

@@ -8,7 +8,7 @@ use producer::ProducerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::cli::{CommonArgs, ServiceConfig};
-use service::config::{ConfigError, HttpConfig, LogConfig};
+use service::config::{ConfigError, HttpConfig, LogConfig, NotifyConfig};
 use transformer::TransformerConfig;
 
 /// Defaults of every command, on top of the services' own.
@@ -22,6 +22,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// What is logged.
     pub log: LogConfig,
+    /// Whom to tell when a run of the transformer fails or an audit does.
+    pub notify: NotifyConfig,
     /// What to ask for.
     pub producer: ProducerConfig,
     /// How to consume.

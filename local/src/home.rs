@@ -70,11 +70,13 @@ impl Home {
         section.mode = mode;
         section.analytics = self.folder.analytics();
         section.published = self.folder.published();
+        section.logs = self.folder.logs().join("runs");
         transformer::Config {
             lake: self.lake(),
             transformer: section,
             http: HttpConfig::default(),
             log: self.config.log.clone(),
+            notify: self.config.notify.clone(),
         }
     }
 

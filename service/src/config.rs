@@ -20,7 +20,7 @@ pub use loader::Loader;
 pub use reference::Reference;
 pub use schema::HumanDuration;
 pub use secret::Secret;
-pub use sections::{HttpConfig, KafkaConfig, LogConfig, LogFormat, RegistryConfig};
+pub use sections::{HttpConfig, KafkaConfig, LogConfig, LogFormat, NotifyConfig, RegistryConfig};
 
 use serde::Serialize;
 
@@ -34,6 +34,7 @@ pub const KNOWN_SECTIONS: &[&str] = &[
     "registry",
     "http",
     "log",
+    "notify",
     "lake",
     "producer",
     "consumer",

@@ -5,7 +5,6 @@
 //! Every refusal comes before the first change to the disk.
 
 mod error;
-mod lock;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,7 +13,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use error::DataFolderError;
-pub use lock::Holder;
+
+pub use crate::lock::Holder;
+use crate::lock::{self, Lock, LockError};
 
 /// The layout this program reads and writes.
 const FORMAT: u32 = 1;
@@ -29,7 +30,7 @@ const NEGLIGIBLE: &[&str] = &[LOCK_FILE, VERSION_FILE_UNFINISHED, "lost+found"];
 #[derive(Debug)]
 pub struct DataFolder {
     root: PathBuf,
-    _lock: Option<lock::Lock>,
+    _lock: Option<Lock>,
 }
 
 /// The content of `contrail.json`.
@@ -50,7 +51,13 @@ impl DataFolder {
         check(path)?;
         let io = |doing| move |source| DataFolderError::io(doing, path, source);
         fs::create_dir_all(path).map_err(io("create"))?;
-        let lock = lock::Lock::take(path, &path.join(LOCK_FILE), holder)?;
+        let lock = Lock::take(&path.join(LOCK_FILE), holder).map_err(|error| match error {
+            LockError::Held(holder) => DataFolderError::InUse {
+                path: path.into(),
+                holder,
+            },
+            LockError::Io(source) => DataFolderError::io("lock", path, source),
+        })?;
         // Looked at again now that nobody else can change it.
         if check(path)?.is_none() {
             write_version(path).map_err(io("write to"))?;

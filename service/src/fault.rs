@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::data_folder::DataFolderError;
 use crate::http::HttpError;
+use crate::notify::NotifyError;
 use crate::telemetry::TelemetryError;
 
 /// Whose fault an error is.
@@ -111,6 +112,7 @@ fn known_fault(err: &(dyn Error + 'static)) -> Option<Fault> {
         .or_else(|| of::<DataFolderError>(err))
         .or_else(|| of::<TelemetryError>(err))
         .or_else(|| of::<HttpError>(err))
+        .or_else(|| of::<NotifyError>(err))
 }
 
 /// The whole chain in one line. A cause that the text before it already repeats is left out.

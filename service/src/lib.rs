@@ -2,14 +2,17 @@
 //!
 //! In reading order: a `main` takes its flags from [`cli`], loads its [`config`], starts
 //! [`telemetry`], and serves [`health`] and [`metrics`] over [`http`] until [`shutdown`].
-//! What can fail meanwhile is tried again by [`retry`] or said in one line by [`fault`].
-//! [`data_folder`] guards the local folder against a second process, and [`crash`] marks the
-//! steps at which tests kill a service. [`tls`] is for whoever makes an HTTP client.
+//! What can fail meanwhile is tried again by [`retry`] or said in one line by [`fault`], and what
+//! a person should look at is sent by [`notify`]. [`data_folder`] guards the local folder against
+//! a second process by a [`lock`], [`span_file`] gives a piece of work a log file of its own, and
+//! [`crash`] marks the steps at which tests kill a service. [`tls`] is for whoever makes an HTTP
+//! client.
 //!
 //! Nothing here knows Kafka, Iceberg or DuckDB: this crate has no sibling dependency.
 
 pub mod cli;
 pub mod config;
+pub mod span_file;
 pub mod telemetry;
 
 pub mod health;
@@ -22,5 +25,8 @@ pub mod shutdown;
 pub mod fault;
 pub mod retry;
 
+pub mod notify;
+
 pub mod crash;
 pub mod data_folder;
+pub mod lock;

@@ -1,14 +1,17 @@
-//! Logs: for a person in a terminal, as JSON lines elsewhere; always to stderr.
+//! Logs: for a person in a terminal, as JSON lines elsewhere; always to stderr. What is logged in
+//! a span that has a file goes there too ([`crate::span_file`]).
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::{LogConfig, LogFormat};
 use crate::fault::{Fault, Faulty};
+use crate::span_file;
 
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -69,20 +72,21 @@ where
     let filter = filter(&config.level).ok_or_else(|| TelemetryError::Level {
         level: config.level.clone(),
     })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(terminal);
+    let lines = fmt::layer().with_writer(writer).with_ansi(terminal);
     let human = match config.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
         LogFormat::Auto => terminal,
     };
-    Ok(if human {
-        Box::new(builder.compact().finish())
+    let lines = if human {
+        lines.compact().with_filter(filter).boxed()
     } else {
-        Box::new(builder.json().flatten_event(true).finish())
-    })
+        let json = lines.json().flatten_event(true).with_span_list(false);
+        json.with_filter(filter).boxed()
+    };
+    // Each layer has a filter of its own: files get what the terminal is spared.
+    let registry = tracing_subscriber::registry().with(lines);
+    Ok(Box::new(registry.with(span_file::layer())))
 }
 
 /// Reads a level, or levels by module.

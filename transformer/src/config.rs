@@ -6,7 +6,7 @@ use std::time::Duration;
 use lake::LakeConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::config::{HttpConfig, HumanDuration, LogConfig};
+use service::config::{HttpConfig, HumanDuration, LogConfig, NotifyConfig};
 
 /// Defaults of the `[transformer]` section.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -25,6 +25,9 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,
+    /// Whom to tell when a run fails or an audit does.
+    #[serde(default)]
+    pub notify: NotifyConfig,
 }
 
 /// When the transformer ends.
@@ -33,6 +36,8 @@ pub struct Config {
 pub enum Mode {
     /// Follows the lake until it is told to end.
     Continuous,
+    /// Publishes everything the lake holds whenever `transformer.schedule` says so.
+    Cron,
     /// Ends when everything the lake holds is published.
     Once,
 }
@@ -41,12 +46,30 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransformerConfig {
-    /// `continuous` follows the lake, `once` ends when everything it holds is published.
+    /// `continuous` follows the lake, `cron` publishes what it holds when `schedule` says so,
+    /// `once` ends when everything it holds is published.
     pub mode: Mode,
+    /// When runs begin in mode `cron`: minute, hour, day of the month, month and weekday, as in a
+    /// crontab.
+    pub schedule: String,
+    /// The time zone of `schedule`, such as `Europe/Berlin`.
+    pub time_zone: String,
+    /// Whether a time of `schedule` that passed while nobody ran is made up for at the start.
+    pub catch_up: bool,
     /// Folder of the private DuckDB. Nobody else may open it; it can be rebuilt from the lake.
     pub analytics: PathBuf,
     /// Folder of the published generations, `CURRENT`, `views.duckdb` and `init.sql`.
     pub published: PathBuf,
+    /// Folder of the runs' log files, `RUN_ID.log`, and of the journal of runs.
+    pub logs: PathBuf,
+    /// How long the log file of a run is kept.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub keep_run_logs: Duration,
+    /// How long runs stay in `pipeline_runs`, and results in `audit_results`.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub keep_runs: Duration,
     /// How often the lake is asked for a new snapshot.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]

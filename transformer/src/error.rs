@@ -1,9 +1,11 @@
 //! What can go wrong in the transformer.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use lake::LakeError;
 use service::fault::{Fault, Faulty};
+use service::notify::NotifyError;
 
 /// An error of the transformer.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,48 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// An audit keeps a generation from readers.
+    #[error(
+        "generation {generation} is not published: {findings}; readers keep the one before, and \
+         the next refresh tries again"
+    )]
+    Blocked {
+        /// The generation.
+        generation: u64,
+        /// The audits that failed, with value, threshold and the query that shows the rows.
+        findings: String,
+    },
+    /// No run has such an id.
+    #[error("no run's id begins with {id:?} in {}; `transformer runs` lists them", logs.display())]
+    NoRun {
+        /// What was asked for.
+        id: String,
+        /// Where runs are recorded.
+        logs: PathBuf,
+    },
+    /// Several runs have such an id.
+    #[error(
+        "the ids of several runs begin with {id:?}, such as {one} and {other}; write more of it"
+    )]
+    AmbiguousRun {
+        /// What was asked for.
+        id: String,
+        /// One of them.
+        one: String,
+        /// Another one.
+        other: String,
+    },
+    /// No mart has such a name.
+    #[error("no mart is called {name:?}; there are {}", known.join(", "))]
+    NoMart {
+        /// What was asked for.
+        name: String,
+        /// The marts there are.
+        known: Vec<String>,
+    },
+    /// Notifications cannot be sent.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// A test asked a step to fail.
     #[error("a test ended the work at {0}")]
     CrashPoint(&'static str),
@@ -152,6 +196,39 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether the disk had no room for what was being written.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        match self {
+            Error::File { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+            ),
+            // DuckDB has no code for it; the text is the system's own.
+            Error::Duck { source, .. } => {
+                let text = source.to_string();
+                text.contains("No space left on device") || text.contains("Disk quota exceeded")
+            }
+            _ => false,
+        }
+    }
+
+    /// The error with what caused it, in one line.
+    pub(crate) fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let more = error.to_string();
+            if !text.contains(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            cause = error.source();
+        }
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl Faulty for Error {
     fn fault(&self) -> Fault {
         match self {
@@ -160,9 +237,16 @@ impl Faulty for Error {
             | Error::Locked { .. }
             | Error::Config { .. }
             | Error::NotPublished(_)
+            | Error::NoRun { .. }
+            | Error::NoMart { .. }
+            | Error::AmbiguousRun { .. }
             | Error::Query(_) => Fault::Configuration,
             Error::Changes { .. } | Error::File { .. } | Error::Duck { .. } => Fault::Dependency,
-            Error::Generation { .. } | Error::FileGone(_) | Error::DataFile { .. } => Fault::Input,
+            Error::Notify(error) => error.fault(),
+            Error::Generation { .. }
+            | Error::FileGone(_)
+            | Error::DataFile { .. }
+            | Error::Blocked { .. } => Fault::Input,
             Error::Model { .. } | Error::CrashPoint(_) | Error::Task(_) | Error::Fold { .. } => {
                 Fault::Internal
             }
@@ -172,7 +256,10 @@ impl Faulty for Error {
     fn retryable(&self) -> bool {
         match self {
             Error::Lake(error) => error.retryable(),
-            Error::Changes { .. } | Error::File { .. } | Error::Duck { .. } => true,
+            Error::Changes { .. }
+            | Error::File { .. }
+            | Error::Duck { .. }
+            | Error::Blocked { .. } => true,
             _ => false,
         }
     }

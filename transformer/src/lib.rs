@@ -16,8 +16,10 @@
 //! - `fold`: the rows of a batch, added up in one pass into compact tables.
 //! - [`engine`]: the private DuckDB; one refresh is one transaction.
 //! - [`publish`]: generations, views, and their removal.
+//! - [`runs`]: what was done and how it ended, schedule, log files.
 //! - [`transformer`]: the two together, as the service uses them.
 //! - [`run`]: the service's loop.
+//! - [`tasks`]: what a person asks for once.
 //! - [`query`]: reading the published marts.
 
 pub mod changes;
@@ -27,14 +29,18 @@ mod error;
 mod fold;
 mod lock;
 pub mod models;
+mod outage;
 pub mod publish;
 pub mod query;
 mod run;
+pub mod runs;
 pub mod schema;
+pub mod tasks;
 pub mod transformer;
 
 pub use config::{Config, Mode, TransformerConfig};
 pub use error::Error;
 pub use query::{QueryResult, query};
 pub use run::{Summary, run};
+pub use tasks::{Days, Task, run_task};
 pub use transformer::{Published, Refreshed, Status, Transformer};

@@ -1,52 +1,36 @@
 //! One writer a folder.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::path::Path;
+
+use service::lock::{Lock, LockError};
 
 use crate::Error;
 
-/// An exclusive hold on a folder, let go when dropped or when the process ends in any way.
-#[derive(Debug)]
-pub(crate) struct FolderLock {
-    _file: File,
+/// Takes a folder for this process alone, until the lock is dropped or the process ends in any
+/// way, or says who has it.
+pub(crate) fn take(folder: &Path) -> Result<Lock, Error> {
+    std::fs::create_dir_all(folder).map_err(Error::file("create the folder", folder))?;
+    let path = folder.join("transformer.lock");
+    Lock::take(&path, &program()).map_err(|error| match error {
+        LockError::Held(holder) => Error::Locked {
+            folder: folder.to_owned(),
+            holder: holder.to_string(),
+        },
+        LockError::Io(source) => Error::file("lock", &path)(source),
+    })
 }
 
-impl FolderLock {
-    /// Takes the folder, or says who has it.
-    pub(crate) fn take(folder: &Path) -> Result<FolderLock, Error> {
-        std::fs::create_dir_all(folder).map_err(Error::file("create the folder", folder))?;
-        let path = folder.join("transformer.lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(Error::file("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // An unreadable holder does not matter: the folder is taken.
-                let _ = file.read_to_string(&mut holder);
-                return Err(Error::Locked {
-                    folder: folder.to_owned(),
-                    holder: holder.trim().to_owned(),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(Error::file("lock", &path)(source)),
-        }
-        let write = || -> std::io::Result<()> {
-            file.set_len(0)?;
-            file.rewind()?;
-            writeln!(file, "process {}", std::process::id())?;
-            file.flush()
-        };
-        let mut write = write;
-        write().map_err(Error::file("write", &path))?;
-        Ok(FolderLock { _file: file })
+/// What runs here, as a person started it: `transformer rebuild`, `contrail demo`.
+fn program() -> String {
+    let mut words = std::env::args();
+    let program = words.next().unwrap_or_default();
+    let name = Path::new(&program).file_stem().unwrap_or_default();
+    let mut text = name.to_string_lossy().into_owned();
+    if let Some(command) = words.next().filter(|word| !word.starts_with('-')) {
+        text.push(' ');
+        text.push_str(&command);
     }
+    text
 }
 
 #[cfg(test)]
@@ -56,13 +40,14 @@ mod tests {
     #[test]
     fn a_second_one_is_refused_and_told_who_has_it() {
         let folder = tempfile::tempdir().unwrap();
-        let first = FolderLock::take(folder.path()).unwrap();
-        let error = FolderLock::take(folder.path()).unwrap_err().to_string();
+        let first = take(folder.path()).unwrap();
+        let error = take(folder.path()).unwrap_err().to_string();
+        let process = format!("process {} on ", std::process::id());
         assert!(
-            error.contains(&format!("process {}", std::process::id())),
+            error.contains(&process) && error.contains(", since "),
             "{error}"
         );
         drop(first);
-        FolderLock::take(folder.path()).unwrap();
+        take(folder.path()).unwrap();
     }
 }

@@ -2,19 +2,27 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use service::fault::Faulty;
 use service::health::{Component, Health};
+use service::notify::Notifier;
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
 
+use crate::outage::Outage;
 use crate::publish::Scope;
+use crate::runs::schedule::Schedule;
+use crate::runs::{Kind, listing};
 use crate::{Config, Error, Mode, Refreshed, Status, Transformer};
 
 /// During a long backlog readers see its progress this often.
 const PUBLISH_WITHIN_BACKLOG: Duration = Duration::from_secs(5);
 
-/// The longest pause after errors.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long notifications may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often the clock is looked at while waiting for a time.
+const LONGEST_NAP: Duration = Duration::from_secs(20);
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,28 +41,38 @@ pub struct Summary {
 
 /// Runs the transformer until `shutdown`, or until everything is published in mode `once`.
 ///
-/// `status` is sent how far it is after every look at the lake. In mode `continuous` what fails
-/// is tried again, with a growing pause, and readers keep the last generation; a folder in use
-/// or a wrong configuration ends the run.
+/// `status` is sent how far it is after every look at the lake. In the modes `continuous` and
+/// `cron` what fails is tried again, with a growing pause, and readers keep the last generation; a
+/// folder in use or a wrong configuration ends the run.
 pub async fn run(
     config: Config,
     health: Health,
     shutdown: Shutdown,
     status: Option<watch::Sender<Status>>,
 ) -> Result<Summary, Error> {
+    // What is wrong with it is said at once, not at the first time it names.
+    let schedule = Schedule::of(&config.transformer)?;
+    let notifier = Notifier::start(&config.notify)?;
+    let transformer = Transformer::open_with(&config, notifier.clone()).await?;
     let mut runner = Runner {
-        transformer: Some(Transformer::open(&config).await?),
+        transformer: Some(transformer),
         config,
         component: health.component("transformer"),
         sender: status,
         summary: Summary::default(),
         last_published: Instant::now(),
-        failures: 0,
+        outage: Outage::new(notifier.clone()),
     };
-    match runner.config.transformer.mode {
-        Mode::Once => runner.once(&shutdown).await?,
-        Mode::Continuous => runner.follow(&shutdown).await?,
+    let done = match runner.config.transformer.mode {
+        Mode::Once => runner.once(&shutdown).await,
+        Mode::Cron => runner.by_schedule(&schedule, &shutdown).await,
+        Mode::Continuous => runner.follow(&shutdown).await,
+    };
+    if let Err(error) = &done {
+        runner.outage.ended(error);
     }
+    notifier.finish(LAST_WORDS).await;
+    done?;
     Ok(runner.summary)
 }
 
@@ -67,23 +85,80 @@ struct Runner {
     sender: Option<watch::Sender<Status>>,
     summary: Summary,
     last_published: Instant,
-    failures: u32,
+    outage: Outage,
 }
 
 impl Runner {
     async fn once(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
         let mut transformer = self.open().await?;
+        let done = self.everything(&mut transformer, shutdown).await;
+        self.keep(transformer, &done);
+        done?;
+        self.component.ready();
+        Ok(())
+    }
+
+    /// Counts and publishes all that the lake holds.
+    async fn everything(
+        &mut self,
+        transformer: &mut Transformer,
+        shutdown: &Shutdown,
+    ) -> Result<(), Error> {
         while !shutdown.is_triggered() {
             let Some(refreshed) = transformer.refresh().await? else {
                 break;
             };
             self.note_refreshed(&refreshed);
-            self.report(&transformer);
+            self.report(transformer);
         }
-        self.publish(&mut transformer, Scope::Full).await?;
-        self.component.ready();
-        self.report(&transformer);
+        self.publish(transformer, Scope::Full).await?;
+        self.report(transformer);
         Ok(())
+    }
+
+    async fn by_schedule(&mut self, schedule: &Schedule, shutdown: &Shutdown) -> Result<(), Error> {
+        let section = &self.config.transformer;
+        let last = listing::last_of(&section.logs, Kind::Cron)?;
+        let now = Utc::now();
+        let missed = last.is_some_and(|last| schedule.missed(last, now));
+        let mut due = match missed && section.catch_up {
+            true => Some(now),
+            false => schedule.after(now),
+        };
+        self.component.ready();
+        while let Some(time) = due {
+            tracing::info!(%time, "the next run");
+            if !wait_until(time, shutdown).await {
+                break;
+            }
+            due = match self.scheduled(shutdown).await {
+                Ok(()) => {
+                    self.well();
+                    schedule.after(Utc::now())
+                }
+                Err(error) => {
+                    let pause = self.failed(error)?;
+                    Some(Utc::now() + pause)
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// One run of the schedule, which is recorded also when there was nothing to do.
+    async fn scheduled(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
+        let mut transformer = self.open().await?;
+        transformer.begin_run().await?;
+        let mut done = self.everything(&mut transformer, shutdown).await;
+        let ended = match &done {
+            Ok(()) => transformer.end_run().await,
+            Err(error) => transformer.fail_run(error).await,
+        };
+        if done.is_ok() {
+            done = ended;
+        }
+        self.keep(transformer, &done);
+        done
     }
 
     async fn follow(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
@@ -91,8 +166,7 @@ impl Runner {
             let pause = match self.step().await {
                 Ok(true) => continue,
                 Ok(false) => {
-                    self.failures = 0;
-                    self.component.ready();
+                    self.well();
                     self.config.transformer.poll_interval
                 }
                 Err(error) => self.failed(error)?,
@@ -114,16 +188,21 @@ impl Runner {
     async fn step(&mut self) -> Result<bool, Error> {
         let mut transformer = self.open().await?;
         let done = self.count_and_publish(&mut transformer).await;
+        self.keep(transformer, &done);
+        done
+    }
+
+    /// Keeps the transformer for the next work, unless its DuckDB has failed.
+    fn keep<T>(&mut self, transformer: Transformer, done: &Result<T, Error>) {
         if !matches!(done, Err(Error::Duck { .. })) {
             self.transformer = Some(transformer);
         }
-        done
     }
 
     async fn open(&mut self) -> Result<Transformer, Error> {
         match self.transformer.take() {
             Some(transformer) => Ok(transformer),
-            None => Transformer::open(&self.config).await,
+            None => Transformer::open_with(&self.config, self.outage.notifier()).await,
         }
     }
 
@@ -166,20 +245,24 @@ impl Runner {
         Ok(())
     }
 
+    /// Everything works.
+    fn well(&mut self) {
+        self.outage.over();
+        self.component.ready();
+    }
+
     /// Says what failed; the pause before the next try, or the error when trying is no use.
     fn failed(&mut self, error: Error) -> Result<Duration, Error> {
         if !error.retryable() {
             self.component.failed(error.to_string());
             return Err(error);
         }
-        self.failures += 1;
-        let pause = self.config.transformer.poll_interval * 2u32.saturating_pow(self.failures);
-        let pause = pause.min(LONGEST_PAUSE);
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::warn!(%error, cause, ?pause, "the marts are not refreshed; trying again");
         metrics::counter!("contrail_transformer_failures_total").increment(1);
-        self.component.not_ready(error.to_string());
-        Ok(pause)
+        let reason = self.outage.failed(&error);
+        self.component.not_ready(reason);
+        Ok(self
+            .outage
+            .pause(&error, self.config.transformer.poll_interval))
     }
 
     fn note_refreshed(&mut self, refreshed: &Refreshed) {
@@ -213,6 +296,21 @@ impl Runner {
         self.summary.status = status.clone();
         if let Some(sender) = &self.sender {
             sender.send_replace(status);
+        }
+    }
+}
+
+/// Waits until a time of the clock on the wall; false when the end comes first.
+async fn wait_until(time: DateTime<Utc>, shutdown: &Shutdown) -> bool {
+    loop {
+        let left = time.signed_duration_since(Utc::now());
+        let Ok(left) = left.to_std() else {
+            return !shutdown.is_triggered();
+        };
+        // In short naps: a machine that was suspended, or whose clock was set, is on time too.
+        tokio::select! {
+            () = shutdown.wait() => return false,
+            () = tokio::time::sleep(left.min(LONGEST_NAP)) => {}
         }
     }
 }

@@ -1,18 +1,22 @@
 //! Lake, private database and publisher together, as the service and the tests use them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lake::Lake;
 use serde::Serialize;
+use service::notify::Notifier;
 
 use crate::changes::{self, Changes};
 pub use crate::engine::Counted as Refreshed;
 use crate::engine::{Engine, Totals};
 pub use crate::publish::Published;
-use crate::publish::{Publisher, Scope};
+use crate::publish::{Publisher, Request, Scope};
+use crate::runs::{Kind, Recorder, RunStatus};
 use crate::schema::SourceSchema;
+use crate::tasks::Days;
 use crate::{Config, Error};
 
 /// An open transformer: the one writer of its folders.
@@ -34,6 +38,9 @@ pub struct Transformer {
 struct Works {
     engine: Engine,
     publisher: Publisher,
+    runs: Recorder,
+    #[expect(dead_code, reason = "the audits will tell by it")]
+    notifier: Notifier,
 }
 
 /// How far the transformer is.
@@ -60,14 +67,27 @@ pub struct Status {
 impl Transformer {
     /// Opens the lake and the folders, and takes the lock of the private one.
     pub async fn open(config: &Config) -> Result<Transformer, Error> {
+        Transformer::open_with(config, Notifier::log_only()).await
+    }
+
+    /// As [`open`](Self::open), with somebody to tell what needs a person.
+    pub async fn open_with(config: &Config, notifier: Notifier) -> Result<Transformer, Error> {
         let lake = Lake::open(&config.lake).await?;
         let section = config.transformer.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let engine = Engine::open(&section)?;
             let publisher = Publisher::open(&section)?;
+            // The lock of the engine is what makes these records ours.
+            let runs = Recorder::open(&section)?;
             let totals = engine.totals()?;
             let generation = publisher.current().map_or(0, |current| current.generation);
-            Ok::<_, Error>((Works { engine, publisher }, totals, generation))
+            let works = Works {
+                engine,
+                publisher,
+                runs,
+                notifier,
+            };
+            Ok::<_, Error>((works, totals, generation))
         });
         let (works, totals, generation) = opened.await??;
         Ok(Transformer {
@@ -107,13 +127,16 @@ impl Transformer {
         }
         let schema = self.schema.clone();
         let work = move |works: &mut Works| {
-            let counted = works.engine.refresh(&changes, &schema)?;
-            let totals = works.engine.totals()?;
-            // During a backlog no publication follows that would do it.
-            if totals.waiting {
-                works.engine.checkpoint()?;
-            }
-            Ok((counted, totals))
+            works.in_run(|works, run_id| {
+                let counted = works.engine.refresh(&changes, &schema, run_id)?;
+                let totals = works.engine.totals()?;
+                works.note(&counted, &totals)?;
+                // During a backlog no publication follows that would do it.
+                if totals.waiting {
+                    works.engine.checkpoint()?;
+                }
+                Ok((counted, totals))
+            })
         };
         let (refreshed, totals) = self.blocking(work).await?;
         self.totals = totals;
@@ -139,11 +162,35 @@ impl Transformer {
 
     /// Publishes a generation with the marts that `scope` says.
     pub async fn publish_scope(&mut self, scope: Scope) -> Result<Published, Error> {
+        self.publish_only(scope, None).await
+    }
+
+    /// Publishes a generation. With `only`, the marts of these names are written, whether or not
+    /// they have changed, and no others.
+    pub async fn publish_only(
+        &mut self,
+        scope: Scope,
+        only: Option<BTreeSet<String>>,
+    ) -> Result<Published, Error> {
         let schema = self.schema.clone();
         let work = move |works: &mut Works| {
-            let Works { engine, publisher } = works;
-            let published = publisher.publish(engine, &schema, scope)?;
-            engine.checkpoint()?;
+            let published = works.in_run(|works, _| {
+                let Works {
+                    engine,
+                    publisher,
+                    runs,
+                    ..
+                } = works;
+                let request = Request {
+                    scope,
+                    only: only.as_ref(),
+                    runs,
+                };
+                let published = publisher.publish(engine, &schema, request)?;
+                engine.checkpoint()?;
+                Ok(published)
+            })?;
+            works.runs.end(RunStatus::Succeeded, None);
             Ok(published)
         };
         let published = self.blocking(work).await?;
@@ -155,6 +202,74 @@ impl Transformer {
     pub async fn catch_up(&mut self) -> Result<Published, Error> {
         while self.refresh().await?.is_some() {}
         self.publish(true).await
+    }
+
+    /// Runs begun from here on are of this kind; at first they are of the configured mode.
+    pub async fn set_kind(&mut self, kind: Kind) -> Result<(), Error> {
+        self.blocking(move |works| {
+            works.runs.set_kind(kind);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Begins a run, unless one is under way, even if there is nothing to do.
+    pub async fn begin_run(&mut self) -> Result<(), Error> {
+        self.blocking(|works| works.in_run(|_, _| Ok(()))).await
+    }
+
+    /// Ends the run under way, if there is one: what it has counted is published, or left to a
+    /// later run.
+    pub async fn end_run(&mut self) -> Result<(), Error> {
+        self.blocking(|works| {
+            works.runs.end(RunStatus::Succeeded, None);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes that the run under way has failed outside of counting and publishing.
+    pub async fn fail_run(&mut self, error: &Error) -> Result<(), Error> {
+        let error = error.in_full();
+        self.blocking(move |works| {
+            works.runs.end(RunStatus::Failed, Some(error));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Refuses names that are of no mart.
+    pub async fn must_know(&self, names: &BTreeSet<String>) -> Result<(), Error> {
+        let names = names.clone();
+        self.blocking(move |works| {
+            let marts = works.engine.models().marts();
+            let known: BTreeSet<_> = marts.map(|mart| mart.name.clone()).collect();
+            match names.difference(&known).next() {
+                None => Ok(()),
+                Some(name) => Err(Error::NoMart {
+                    name: name.clone(),
+                    known: known.into_iter().collect(),
+                }),
+            }
+        })
+        .await
+    }
+
+    /// Forgets what was counted of days, so that they are counted again from the lake. Readers
+    /// keep what is published until then.
+    pub async fn rebuild(&mut self, days: Days) -> Result<(), Error> {
+        if days != Days::default() {
+            tracing::info!(?days, "everything is counted again, the days among it");
+        }
+        let work = |works: &mut Works| {
+            works.in_run(|works, _| {
+                works.engine.forget()?;
+                works.engine.totals()
+            })
+        };
+        self.totals = self.blocking(work).await?;
+        self.seen = None;
+        Ok(())
     }
 
     /// How far it is.
@@ -182,6 +297,40 @@ impl Transformer {
             work(&mut works.lock().unwrap_or_else(PoisonError::into_inner))
         });
         task.await?
+    }
+}
+
+impl Works {
+    /// Does some of the work of a run: of the one under way, or of a new one. An error ends it.
+    fn in_run<T>(
+        &mut self,
+        work: impl FnOnce(&mut Works, &str) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (run_id, span) = self.runs.begin();
+        let entered = span.entered();
+        let done = work(self, &run_id);
+        if let Err(error) = &done {
+            let status = match error {
+                Error::Blocked { .. } => RunStatus::Blocked,
+                _ => RunStatus::Failed,
+            };
+            let text = error.in_full();
+            tracing::debug!(error = text, "the run has ended early");
+            self.runs.end(status, Some(text));
+        }
+        drop(entered);
+        done
+    }
+
+    /// Notes in the run's row what was counted.
+    fn note(&mut self, counted: &Refreshed, totals: &Totals) -> Result<(), Error> {
+        let polls = self.engine.polls_of(&counted.run_id)?;
+        if let Some(run) = self.runs.current() {
+            run.rows_in += counted.rows;
+            run.polls = polls;
+            run.snapshot_id = totals.snapshot_id;
+        }
+        Ok(())
     }
 }
 

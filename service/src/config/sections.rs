@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Secret;
 use super::secret::mask_property;
+use super::{HumanDuration, Secret};
 
 /// Where Kafka is and how to log in.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -195,6 +196,35 @@ impl LogFormat {
     }
 }
 
+/// Whom to tell when something needs a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotifyConfig {
+    /// Address that notifications are posted to, as JSON with `title`, `text`, `content`, `level`
+    /// and `fields`: an incoming webhook of Slack, Mattermost or Discord takes it as it is; for ntfy
+    /// write `https://ntfy.sh/TOPIC?template=yes&title={{.title}}&message={{.text}}`. Empty sends
+    /// nothing; what would have been sent is logged in any case.
+    pub webhook: Secret,
+    /// How long the receiver may take to answer.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub timeout: Duration,
+    /// Notifications sent in an hour at most; those beyond are logged, and counted in the next one
+    /// that is sent.
+    #[schemars(range(min = 1))]
+    pub per_hour: u32,
+}
+
+impl Default for NotifyConfig {
+    fn default() -> NotifyConfig {
+        NotifyConfig {
+            webhook: Secret::default(),
+            timeout: Duration::from_secs(10),
+            per_hour: 30,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +238,7 @@ mod tests {
             registry: RegistryConfig,
             http: HttpConfig,
             log: LogConfig,
+            notify: NotifyConfig,
         }
         let committed: Shared = toml::from_str(super::super::DEFAULTS).unwrap();
         assert_eq!(committed, Shared::default());

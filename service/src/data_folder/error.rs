@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lock::Holder;
 use crate::fault::{Fault, Faulty};
+use crate::lock::Holder;
 
 /// Why a data folder was refused. Nothing on disk has changed.
 #[derive(Debug, thiserror::Error)]

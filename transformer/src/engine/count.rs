@@ -24,7 +24,7 @@ pub struct Counted {
     pub repeated: u64,
     /// Number of the batch, unless there was nothing to count.
     pub batch: Option<i64>,
-    /// Id of the refresh.
+    /// Id of the run it is of.
     pub run_id: String,
     /// Whether files are still waiting.
     pub more: bool,
@@ -46,9 +46,14 @@ pub(super) struct Waiting {
 impl Engine {
     /// Notes the changes of the lake and counts the next of the files that wait, as many as
     /// `step_rows` allow, in one transaction.
-    pub fn refresh(&self, changes: &Changes, schema: &SourceSchema) -> Result<Counted, Error> {
+    pub fn refresh(
+        &self,
+        changes: &Changes,
+        schema: &SourceSchema,
+        run_id: &str,
+    ) -> Result<Counted, Error> {
         let began = Instant::now();
-        let run_id = uuid::Uuid::now_v7().to_string();
+        let run_id = run_id.to_owned();
         let nothing = Counted {
             rows: 0,
             repeated: 0,

@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use duckdb::{Config as DuckConfig, Connection};
 
 pub use count::Counted;
+use service::lock::Lock;
 pub use state::Totals;
 
-use crate::lock::FolderLock;
 use crate::models::{self, Models};
 use crate::schema::quote;
-use crate::{Error, TransformerConfig};
+use crate::{Error, TransformerConfig, lock};
 
 /// Bytes of write-ahead log after which the database file is brought up to date. This is done
 /// between refreshes, so that no refresh waits for it.
@@ -37,7 +37,7 @@ pub struct Engine {
     cell_degrees: f64,
     threads: usize,
     recent: folding::Recent,
-    _lock: FolderLock,
+    _lock: Lock,
 }
 
 impl std::fmt::Debug for Engine {
@@ -51,7 +51,7 @@ impl Engine {
     /// and makes it anew when other models have made it.
     pub fn open(config: &TransformerConfig) -> Result<Engine, Error> {
         let folder = absolute(&config.analytics)?;
-        let lock = FolderLock::take(&folder)?;
+        let lock = lock::take(&folder)?;
         let models = Models::embedded()?;
         let path = folder.join("contrail.duckdb");
         let mut conn = connect(&path, &folder, config)?;

@@ -158,6 +158,11 @@ impl Engine {
         )
     }
 
+    /// Forgets how far the lake was read, for good.
+    pub(crate) fn forget(&self) -> Result<(), Error> {
+        self.transaction(|| self.forget_watermark())
+    }
+
     /// Forgets how far the lake was read, so that the next look at it leads to a rebuild.
     pub(super) fn forget_watermark(&self) -> Result<(), Error> {
         let sql = "delete from meta where key in ('table_uuid', 'snapshot_id')";

@@ -1,6 +1,6 @@
 //! Writing the files of a generation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -30,10 +30,11 @@ pub(super) fn mart(
     if !mart.settle.is_empty() {
         engine.settle(mart)?;
     }
-    let files = if mart.parts.is_empty() {
+    let (files, written) = if mart.parts.is_empty() {
         let file = format!("{}.parquet", mart.name);
         let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
-        BTreeMap::from([(file, rows)])
+        let written = BTreeSet::from([file.clone()]);
+        (BTreeMap::from([(file, rows)]), written)
     } else {
         parts(engine, into, mart, before)?
     };
@@ -45,6 +46,7 @@ pub(super) fn mart(
         refreshed_at: chrono::Utc::now(),
         duration: began.elapsed().as_secs_f64(),
         files,
+        written,
     })
 }
 
@@ -53,7 +55,7 @@ fn parts(
     into: &Path,
     mart: &Model,
     before: Option<(std::path::PathBuf, &MartEntry)>,
-) -> Result<BTreeMap<String, u64>, Error> {
+) -> Result<(BTreeMap<String, u64>, BTreeSet<String>), Error> {
     let folder = into.join(&mart.name);
     fs::create_dir(&folder).map_err(Error::file("create the folder", &folder))?;
     let published = before.as_ref().map_or(0, |(_, entry)| entry.batch);
@@ -74,6 +76,7 @@ fn parts(
         let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
         files.insert(file, rows);
     }
+    let written = files.keys().cloned().collect();
     if let Some((old_folder, entry)) = before {
         for (file, rows) in &entry.files {
             if !files.contains_key(file) {
@@ -82,7 +85,7 @@ fn parts(
             }
         }
     }
-    Ok(files)
+    Ok((files, written))
 }
 
 /// Takes the files of a mart over from another generation.

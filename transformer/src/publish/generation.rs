@@ -1,6 +1,6 @@
 //! What is in a generation, and which one is current.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -51,12 +51,22 @@ pub struct MartEntry {
     pub duration: f64,
     /// Files with their rows, relative to the generation's folder.
     pub files: BTreeMap<String, u64>,
+    /// Those of them that were written with this generation, and not taken over from the one
+    /// before.
+    #[serde(skip)]
+    pub written: BTreeSet<String>,
 }
 
 impl MartEntry {
     /// Rows of the mart.
     pub fn rows(&self) -> u64 {
         self.files.values().sum()
+    }
+
+    /// Rows of the files that were written with this generation.
+    pub fn rows_written(&self) -> u64 {
+        let written = self.written.iter();
+        written.filter_map(|file| self.files.get(file)).sum()
     }
 }
 

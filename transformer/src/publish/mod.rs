@@ -15,6 +15,7 @@ pub mod generation;
 mod sweep;
 mod views;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -24,6 +25,7 @@ pub use views::init_sql;
 
 use crate::engine::{Engine, Totals, absolute};
 use crate::models::{Model, Publish};
+use crate::runs::{self, Recorder, Run};
 use crate::schema::SourceSchema;
 use crate::{Error, TransformerConfig};
 
@@ -51,6 +53,16 @@ pub enum Scope {
     Due,
     /// All.
     Full,
+}
+
+/// What a publication is to do, and for whom.
+pub(crate) struct Request<'a> {
+    /// Which marts it writes.
+    pub scope: Scope,
+    /// The marts that are written instead, whether or not they have changed.
+    pub only: Option<&'a BTreeSet<String>>,
+    /// The records, of which a run is under way.
+    pub runs: &'a mut Recorder,
 }
 
 /// What one publication did.
@@ -100,33 +112,57 @@ impl Publisher {
             || engine
                 .models()
                 .marts()
-                .any(|mart| self.turn(mart, totals, scope))
+                .any(|mart| !is_record(mart) && self.turn(mart, totals, scope))
     }
 
-    /// Writes a generation and makes it the current one.
-    pub fn publish(
+    /// Writes a generation and makes it the current one. When that fails, what was written of it
+    /// is removed, and readers keep the one before.
+    pub(crate) fn publish(
         &mut self,
         engine: &Engine,
         schema: &SourceSchema,
-        scope: Scope,
+        request: Request<'_>,
     ) -> Result<Published, Error> {
         let began = Instant::now();
-        let totals = engine.totals()?;
         let number = 1 + sweep::newest(&self.folder)?;
         let unfinished = self.folder.join(format!(".unfinished-{number}"));
-        let final_folder = self.folder.join(generation::folder_name(number));
         fs::create_dir(&unfinished).map_err(Error::file("create the folder", &unfinished))?;
+        let done = self.write(engine, schema, request, number, &unfinished);
+        if done.is_err() {
+            sweep::discard(&unfinished);
+        }
+        Ok(Published {
+            duration: began.elapsed(),
+            ..done?
+        })
+    }
 
+    fn write(
+        &mut self,
+        engine: &Engine,
+        schema: &SourceSchema,
+        request: Request<'_>,
+        number: u64,
+        unfinished: &Path,
+    ) -> Result<Published, Error> {
+        let totals = engine.totals()?;
+        let final_folder = self.folder.join(generation::folder_name(number));
         let written: Vec<&Model> = engine
             .models()
             .marts()
-            .filter(|mart| self.turn(mart, &totals, scope))
+            .filter(|mart| self.is_written(mart, &totals, &request))
             .collect();
-        let marts = self.export_marts(engine, &unfinished, number, &written, &totals)?;
+        let at = export::At {
+            number,
+            totals: &totals,
+        };
+        let mut marts = BTreeMap::new();
+        self.export_marts(engine, unfinished, &written, at, &mut marts)?;
         let since = self.since(&totals);
-        export::mart_status(engine, &unfinished, &marts)?;
-        export::window(engine, schema, &unfinished, since)?;
-        let views = views::prepare(engine, schema, &self.folder, &unfinished)?;
+        export::window(engine, schema, unfinished, since)?;
+        let run = self.export_records(engine, unfinished, at, &mut marts, request.runs)?;
+        export::mart_status(engine, unfinished, &marts)?;
+        let views = views::prepare(engine, schema, &self.folder, unfinished)?;
         let next = Generation {
             generation: number,
             epoch: totals.epoch.clone(),
@@ -137,9 +173,9 @@ impl Publisher {
             views: views.fingerprint().to_owned(),
             marts,
         };
-        next.write(&unfinished)?;
-        sync_all(&unfinished)?;
-        fs::rename(&unfinished, &final_folder).map_err(Error::file("rename", &unfinished))?;
+        next.write(unfinished)?;
+        sync_all(unfinished)?;
+        fs::rename(unfinished, &final_folder).map_err(Error::file("rename", unfinished))?;
         sync(&self.folder)?;
         service::crash_point!(
             "transformer.current.before",
@@ -164,34 +200,35 @@ impl Publisher {
                 .filter(waiting)
                 .map(|mart| mart.name.clone())
                 .collect(),
-            duration: began.elapsed(),
+            duration: Duration::ZERO,
         };
         self.current = Some(next);
         self.fresh = false;
+        request.runs.published(&run);
         sweep::remove_old(&self.folder, number, self.keep, SystemTime::now());
         Ok(published)
     }
 
+    /// Writes or takes over all marts but those of the transformer's own records.
     fn export_marts(
         &self,
         engine: &Engine,
         into: &Path,
-        number: u64,
         written: &[&Model],
-        totals: &Totals,
-    ) -> Result<std::collections::BTreeMap<String, MartEntry>, Error> {
-        let mut marts = std::collections::BTreeMap::new();
-        for mart in engine.models().marts() {
-            let before = self.before(mart, totals);
+        at: export::At<'_>,
+        marts: &mut BTreeMap<String, MartEntry>,
+    ) -> Result<(), Error> {
+        for mart in engine.models().marts().filter(|mart| !is_record(mart)) {
+            let before = self.before(mart, at.totals);
             let entry = match before {
                 Some((folder, entry)) if !written.iter().any(|w| w.name == mart.name) => {
                     export::link(&folder, into, entry)?;
-                    entry.clone()
+                    MartEntry {
+                        written: BTreeSet::new(),
+                        ..entry.clone()
+                    }
                 }
-                before => {
-                    let at = export::At { number, totals };
-                    export::mart(engine, into, mart, before, at)?
-                }
+                before => export::mart(engine, into, mart, before, at)?,
             };
             marts.insert(mart.name.clone(), entry);
             service::crash_point!(
@@ -199,10 +236,40 @@ impl Publisher {
                 return Err(Error::CrashPoint("transformer.export.middle"))
             );
         }
-        Ok(marts)
+        Ok(())
     }
 
-    /// Whether a mart is to be written anew.
+    /// Writes the marts of the transformer's own records, last, so that they can tell of the
+    /// others; with the run under way as it will be when readers see it.
+    fn export_records(
+        &self,
+        engine: &Engine,
+        into: &Path,
+        at: export::At<'_>,
+        marts: &mut BTreeMap<String, MartEntry>,
+        runs: &mut Recorder,
+    ) -> Result<Run, Error> {
+        let rows_out = marts.values().map(MartEntry::rows_written).sum();
+        let run = runs.succeeding(at.number, rows_out);
+        for mart in engine.models().marts().filter(|mart| is_record(mart)) {
+            let before = self.before(mart, at.totals);
+            runs.load(engine, before.is_none(), &run)?;
+            let entry = export::mart(engine, into, mart, before, at)?;
+            marts.insert(mart.name.clone(), entry);
+        }
+        Ok(run)
+    }
+
+    /// Whether a publication writes a mart anew.
+    fn is_written(&self, mart: &Model, totals: &Totals, request: &Request<'_>) -> bool {
+        match request.only {
+            _ if is_record(mart) || self.before(mart, totals).is_none() => true,
+            Some(only) => only.contains(&mart.name),
+            None => self.turn(mart, totals, request.scope),
+        }
+    }
+
+    /// Whether a mart's turn has come to be written anew.
     fn turn(&self, mart: &Model, totals: &Totals, scope: Scope) -> bool {
         let Some((_, entry)) = self.before(mart, totals) else {
             return true;
@@ -241,6 +308,11 @@ impl Publisher {
         let window = i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX);
         totals.as_of.unwrap_or(0).saturating_sub(window)
     }
+}
+
+/// Whether a mart is of the transformer's own records: it is written with every generation.
+fn is_record(mart: &Model) -> bool {
+    mart.name == runs::MART
 }
 
 /// Makes everything in a folder, and the folder, survive a power failure.

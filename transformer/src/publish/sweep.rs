@@ -30,6 +30,16 @@ pub(super) fn clear_unfinished(folder: &Path, current: Option<&Generation>) -> R
     Ok(())
 }
 
+/// Removes a folder that was being written. What cannot be removed now is removed when the
+/// folder is opened next.
+pub(super) fn discard(unfinished: &Path) {
+    if let Err(error) = fs::remove_dir_all(unfinished)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::debug!(path = %unfinished.display(), %error, "cannot remove what was written");
+    }
+}
+
 /// Removes generations that were replaced more than `keep` ago. One was replaced when the next
 /// was written, so its own age is not what counts. What cannot be removed is tried again with
 /// the next generation.

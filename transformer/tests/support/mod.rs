@@ -115,6 +115,12 @@ pub fn config(folder: &Path) -> Config {
         lake: LakeConfig::in_folder(&folder.join("warehouse")),
         transformer: TransformerConfig {
             mode: Mode::Continuous,
+            schedule: "0 2 * * *".to_owned(),
+            time_zone: "UTC".to_owned(),
+            catch_up: true,
+            logs: folder.join("logs"),
+            keep_run_logs: Duration::from_secs(7 * 86_400),
+            keep_runs: Duration::from_secs(30 * 86_400),
             analytics: folder.join("analytics"),
             published: folder.join("published"),
             poll_interval: Duration::from_millis(50),
@@ -129,6 +135,7 @@ pub fn config(folder: &Path) -> Config {
             listen: String::new(),
         },
         log: service::config::LogConfig::default(),
+        notify: service::config::NotifyConfig::default(),
     }
 }
 

@@ -1,4 +1,7 @@
-//! The lock of a data folder.
+//! One holder of a file at a time, who says who it is.
+//!
+//! The lock is the operating system's, on the open file: it ends with the process however that
+//! ends, so there is never a stale lock to clean. What the file says is for people only.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -8,15 +11,24 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::DataFolderError;
-
 /// An exclusive lock, released when dropped or when the process ends.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub struct Lock {
     file: File,
 }
 
-/// Who holds a data folder, as they wrote it into the lock file themselves.
+/// Why a lock was not had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else has it.
+    #[error("in use by {0}")]
+    Held(Holder),
+    /// The file could not be opened, locked or written.
+    #[error("cannot lock the file")]
+    Io(#[source] io::Error),
+}
+
+/// Who holds a lock, as they wrote it into the lock file themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// What runs there, such as `contrail run`.
@@ -42,28 +54,28 @@ impl fmt::Display for Holder {
 }
 
 impl Lock {
-    /// Locks `file` of the data folder `folder`, or says who has it. Never waits.
-    pub(super) fn take(folder: &Path, path: &Path, holder: &str) -> Result<Lock, DataFolderError> {
-        let io = |source| DataFolderError::io("lock", folder, source);
+    /// Locks the file at `path`, making it when it is not there, or says who has it. Never waits.
+    /// `holder` says what runs here, such as `contrail run`.
+    ///
+    /// # Errors
+    /// Another process has it, or the file cannot be opened, locked or written.
+    pub fn take(path: &Path, holder: &str) -> Result<Lock, LockError> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(io)?;
+            .map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(DataFolderError::InUse {
-                    path: folder.into(),
-                    holder: read(&file),
-                });
+                return Err(LockError::Held(read(&file)));
             }
-            Err(TryLockError::Error(e)) => return Err(io(e)),
+            Err(TryLockError::Error(e)) => return Err(LockError::Io(e)),
         }
         let mut lock = Lock { file };
-        lock.sign(holder).map_err(io)?;
+        lock.sign(holder).map_err(LockError::Io)?;
         Ok(lock)
     }
 
@@ -88,7 +100,10 @@ impl Drop for Lock {
 }
 
 /// Who has the lock file at `path` locked now.
-pub(super) fn holder(path: &Path) -> io::Result<Option<Holder>> {
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

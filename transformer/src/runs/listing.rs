@@ -1,0 +1,207 @@
+//! What `transformer runs` shows.
+//!
+//! It reads the journal and the log files, so it works while a transformer runs, also when that
+//! cannot publish.
+
+use std::fs;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::journal::Journal;
+use super::recorder::{journal_folder, log_file, running};
+use super::{Kind, Run, RunStatus};
+use crate::Error;
+use crate::engine::absolute;
+use crate::query::QueryResult;
+
+/// The last `last` runs, those with `status` only if it is given; the newest first.
+pub fn list(logs: &Path, last: usize, status: Option<RunStatus>) -> Result<Vec<Run>, Error> {
+    let mut found: Vec<Run> = newest_first(&absolute(logs)?)
+        .filter(|run| status.is_none_or(|status| run.status == status))
+        .take(last)
+        .collect();
+    // A run that was interrupted is written down after later ones could have begun.
+    found.sort_by(|a, b| b.run_id.cmp(&a.run_id));
+    Ok(found)
+}
+
+/// The one run whose id begins with `prefix`, and its log if it is still there.
+pub fn find(logs: &Path, prefix: &str) -> Result<(Run, Option<String>), Error> {
+    let logs = absolute(logs)?;
+    let prefix = prefix.trim().to_lowercase();
+    let mut found = newest_first(&logs).filter(|run| run.run_id.starts_with(&prefix));
+    let Some(run) = found.next().filter(|_| !prefix.is_empty()) else {
+        return Err(Error::NoRun { id: prefix, logs });
+    };
+    if let Some(other) = found.next() {
+        return Err(Error::AmbiguousRun {
+            id: prefix,
+            one: run.run_id,
+            other: other.run_id,
+        });
+    }
+    let log = fs::read_to_string(log_file(&logs, &run.run_id)).ok();
+    Ok((run, log))
+}
+
+/// When the last run of a kind began.
+pub fn last_of(logs: &Path, kind: Kind) -> Result<Option<DateTime<Utc>>, Error> {
+    let mut runs = newest_first(&absolute(logs)?);
+    Ok(runs.find(|run| run.kind == kind).map(|run| run.started))
+}
+
+/// The runs as a table.
+pub fn table(runs: &[Run]) -> QueryResult {
+    let columns = [
+        ("run_id", "VARCHAR"),
+        ("kind", "VARCHAR"),
+        ("started", "VARCHAR"),
+        ("seconds", "DOUBLE"),
+        ("status", "VARCHAR"),
+        ("polls", "BIGINT"),
+        ("rows_in", "BIGINT"),
+        ("rows_out", "BIGINT"),
+        ("generation", "BIGINT"),
+        ("error", "VARCHAR"),
+    ];
+    let row = |run: &Run| {
+        vec![
+            Some(run.run_id.clone()),
+            Some(run.kind.as_str().to_owned()),
+            Some(time(run.started)),
+            seconds(run),
+            Some(run.status.as_str().to_owned()),
+            Some(run.polls.to_string()),
+            Some(run.rows_in.to_string()),
+            Some(run.rows_out.to_string()),
+            run.generation.map(|number| number.to_string()),
+            run.error.clone(),
+        ]
+    };
+    QueryResult {
+        columns: columns.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        types: columns.iter().map(|(_, of)| (*of).to_owned()).collect(),
+        rows: runs.iter().map(row).collect(),
+    }
+}
+
+/// A run for a person: its row, a line for each value, then its log.
+pub fn show(run: &Run, log: Option<&str>) -> String {
+    let number = |n: u64| n.to_string();
+    let lines = [
+        ("run", Some(run.run_id.clone())),
+        ("kind", Some(run.kind.as_str().to_owned())),
+        ("status", Some(run.status.as_str().to_owned())),
+        ("started", Some(time(run.started))),
+        ("finished", run.finished.map(time)),
+        ("seconds", seconds(run)),
+        ("polls", Some(number(run.polls))),
+        ("rows in", Some(number(run.rows_in))),
+        ("rows out", Some(number(run.rows_out))),
+        ("snapshot", run.snapshot_id.map(|id| id.to_string())),
+        ("generation", run.generation.map(number)),
+        ("error", run.error.clone()),
+    ];
+    let mut text = String::new();
+    for (name, value) in lines {
+        if let Some(value) = value {
+            text.push_str(&format!("{name:<11} {value}\n"));
+        }
+    }
+    text.push('\n');
+    text.push_str(log.unwrap_or("Its log file is not there any more.\n"));
+    text
+}
+
+fn newest_first(logs: &Path) -> impl Iterator<Item = Run> + use<> {
+    let journal: Journal<Run> = Journal::new(&journal_folder(logs), "runs");
+    // Looked at before the journal: a run that ends meanwhile is then seen at least once.
+    let running = running(logs);
+    let id = running.as_ref().map(|run| run.run_id.clone());
+    let days = journal.days().into_iter().rev();
+    let ended = days.flat_map(move |day| journal.read(day).into_iter().rev());
+    let mut ended = ended.peekable();
+    let has_ended = ended
+        .peek()
+        .is_some_and(|run| Some(&run.run_id) == id.as_ref());
+    running.filter(|_| !has_ended).into_iter().chain(ended)
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
+}
+
+fn seconds(run: &Run) -> Option<String> {
+    let took = run.finished?.signed_duration_since(run.started);
+    Some(format!("{:.3}", took.to_std().ok()?.as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(id: &str, day: &str, status: RunStatus) -> Run {
+        Run {
+            run_id: id.to_owned(),
+            status,
+            started: format!("{day}T10:00:00Z").parse().unwrap(),
+            ..Run::begin(Kind::Once)
+        }
+    }
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::new(&journal_folder(folder.path()), "runs");
+        for (id, day, status) in [
+            ("0197-a", "2025-09-25", RunStatus::Failed),
+            ("0198-b", "2025-09-26", RunStatus::Succeeded),
+            ("0198-c", "2025-09-26", RunStatus::Failed),
+        ] {
+            let run = run(id, day, status);
+            journal.append(run.started.date_naive(), &run);
+        }
+        folder
+    }
+
+    #[test]
+    fn the_newest_come_first() {
+        let folder = folder();
+        let ids = |last, status| -> Vec<String> {
+            let runs = list(folder.path(), last, status).unwrap();
+            runs.into_iter().map(|run| run.run_id).collect()
+        };
+        assert_eq!(ids(10, None), ["0198-c", "0198-b", "0197-a"]);
+        assert_eq!(ids(1, None), ["0198-c"]);
+        assert_eq!(ids(10, Some(RunStatus::Failed)), ["0198-c", "0197-a"]);
+        assert!(
+            list(&folder.path().join("none"), 5, None)
+                .unwrap()
+                .is_empty()
+        );
+        let table = table(&list(folder.path(), 2, None).unwrap()).to_table();
+        assert!(
+            table.contains("0198-b") && table.contains("succeeded"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn a_run_is_found_by_the_beginning_of_its_id() {
+        let folder = folder();
+        fs::write(log_file(folder.path(), "0198-c"), "counted\n").unwrap();
+        let (run, log) = find(folder.path(), "0198-C").unwrap();
+        let text = show(&run, log.as_deref());
+        assert!(
+            text.contains("status      failed") && text.ends_with("counted\n"),
+            "{text}"
+        );
+        let (run, log) = find(folder.path(), "0197").unwrap();
+        assert_eq!(log, None);
+        assert!(show(&run, None).contains("not there any more"));
+        for (id, reason) in [("0198", "0198-b"), ("03", "no run"), ("", "no run")] {
+            let error = find(folder.path(), id).unwrap_err().to_string();
+            assert!(error.contains(reason), "{id:?}: {error}");
+        }
+    }
+}
