@@ -12,7 +12,7 @@ mod support;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
-use support::recompute::compare;
+use support::recompute::{compare, compare_but};
 use support::{Bench, Row, row};
 use transformer::Transformer;
 
@@ -21,15 +21,30 @@ const START: i64 = 1_758_924_000;
 
 /// A fleet of every kind of row over a number of polls, 7 minutes apart.
 fn fleet(aircraft: i64, polls: i64) -> Vec<Row> {
+    fleet_every(420, aircraft, polls)
+}
+
+/// The same with polls that are `seconds` apart.
+fn fleet_every(seconds: i64, aircraft: i64, polls: i64) -> Vec<Row> {
     let one = |poll: i64, n: i64| {
         let x = (n * 37 + poll * 11) % 100;
-        let mut state = row(&format!("{:06x}", n * 7919), START + poll * 420);
-        state.callsign = (x % 7 != 0).then(|| format!("AB{}", n * 3 + poll / 9));
+        let mut state = row(&format!("{:06x}", n * 7919), START + poll * seconds);
+        state.callsign = match x % 7 {
+            0 => None,
+            1 => Some(format!("DEA{}", ["B", "C"][(n % 2) as usize])),
+            2 => Some(format!("ab {n}")),
+            _ => Some(format!(
+                "AB{}{}",
+                ["C", "D", "E"][(n % 3) as usize],
+                n * 3 + poll / 9
+            )),
+        };
         state.origin_country = match n % 6 {
             0 => None,
             1 => Some(String::new()),
             2 => Some("United States".to_owned()),
             3 => Some("Republic of Korea".to_owned()),
+            4 => Some("Atlantis".to_owned()),
             _ => Some("Germany".to_owned()),
         };
         state.latitude = (x % 9 != 0).then_some(40.0 + n as f64 % 5.0 + poll as f64 * 0.03);
@@ -40,6 +55,8 @@ fn fleet(aircraft: i64, polls: i64) -> Vec<Row> {
         };
         state.baro_altitude = (x % 5 != 0).then_some(x as f64 * 90.5);
         state.velocity = (x % 8 != 0).then_some(x as f64 * 4.7);
+        state.time_position = (x % 11 != 0).then_some(state.time - x);
+        state.last_contact = (x % 6 != 0).then_some(state.time - x / 2);
         state.on_ground = (x % 10 != 0).then_some(x % 4 == 0);
         state.squawk = match (n % 4, (x + poll) % 5) {
             (_, 0) => None,
@@ -102,12 +119,12 @@ async fn everything_sent_twice_changes_nothing() {
     let once = committed(&bench, &polls, true).await;
     let counted = bench.query("select sum(aircraft_total), count(*) from kpi_history");
     // Older polls than are remembered: they are looked up in the lake.
-    committed(&bench, &polls, true).await;
+    let again = committed(&bench, &polls, true).await;
     assert_eq!(
         bench.query("select sum(aircraft_total), count(*) from kpi_history"),
         counted
     );
-    compare(bench.published(), &once).unwrap();
+    compare(bench.published(), &[once, again].concat()).unwrap();
 }
 
 #[test]
@@ -139,6 +156,44 @@ fn any_order_any_split_any_repeat() {
         })
     });
     result.unwrap();
+}
+
+/// Polls over more than a day, the newest neither first nor last: rows leave the windows that end
+/// with it, and those that came too early to be in one are not missed.
+#[tokio::test]
+async fn windows_end_with_the_newest_poll_whatever_the_order() {
+    let bench = Bench::new().await;
+    let rows = fleet_every(2_833, 15, 40);
+    let polls: Vec<Vec<Row>> = rows.chunks(15).map(<[Row]>::to_vec).collect();
+    let order = (0..40).map(|index| polls[(index * 17 + 5) % 40].clone());
+    let rows = committed(&bench, &order.collect::<Vec<_>>(), true).await;
+    compare(bench.published(), &rows).unwrap();
+    let outside = "select count(*) > 0 from hourly_activity
+        where fetch_hour < (select min(window_from) from flight_density_recent) - interval 1 hour";
+    assert_eq!(bench.query(outside), [[Some("true".to_owned())]]);
+}
+
+#[tokio::test]
+async fn another_size_of_cells_counts_everything_again() {
+    let mut bench = Bench::new().await;
+    let rows = fleet(20, 10);
+    committed(&bench, &[rows[..100].to_vec(), rows[100..].to_vec()], true).await;
+    let total = "select window_hours, sum(flight_count)::bigint
+        from flight_density_recent group by all order by all";
+    let before = bench.query(total);
+    bench.config.transformer.density_cell_degrees = 2.5;
+    committed(&bench, &[], false).await;
+    assert_eq!(bench.query(total), before);
+    let corners = "select bool_and(lat_grid % 2.5 = 0 and lon_grid % 2.5 = 0), max(lat_grid)
+        from flight_density_recent";
+    let expected = [Some("true".to_owned()), Some("42.5".to_owned())];
+    assert_eq!(bench.query(corners), [expected]);
+    compare_but(&["flight_density_recent"], bench.published(), &rows).unwrap();
+
+    bench.config.transformer.density_cell_degrees = f64::NAN;
+    let error = Transformer::open(&bench.config).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("transformer.density_cell_degrees"), "{said}");
 }
 
 #[tokio::test]
@@ -189,7 +244,7 @@ async fn a_new_column_reaches_cleaned_flights() {
     committed(&bench, &[fleet(5, 4)], true).await;
     let found = bench.query("select distinct operator from cleaned_flights");
     assert_eq!(found, [[None]]);
-    compare(bench.published(), &fleet(5, 4)).unwrap();
+    compare(bench.published(), &[fleet(5, 2), fleet(5, 4)].concat()).unwrap();
 }
 
 #[tokio::test]

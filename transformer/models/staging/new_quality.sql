@@ -1,5 +1,5 @@
 -- description: Rows of the batch by hour and quality rule: how many the rule applies to, and how many
---   break it. Rules: has_position, position_in_range, velocity_in_range (0 to 400 m/s), dq_ok (all
+--   break it. Rules: dq_has_position, dq_position_ok, dq_velocity_ok (0 to 400 m/s), dq_ok (all
 --   three), altitude_in_range (-500 to 20,000 m), stale_position (older than 60 s by time_position,
 --   or by last_contact without one), duplicate (sent before; applies to all rows that were sent),
 --   unmapped_country (not in the seed), callsign_form (1 to 8 capital letters and digits).

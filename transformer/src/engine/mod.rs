@@ -53,12 +53,16 @@ impl Engine {
         let folder = absolute(&config.analytics)?;
         let lock = lock::take(&folder)?;
         let models = Models::embedded()?;
+        let cell_degrees = cell_degrees(config)?;
         let path = folder.join("contrail.duckdb");
         let mut conn = connect(&path, &folder, config)?;
         state::create(&conn)?;
-        let version = models.state_version();
+        let version = format!("{} {cell_degrees}", models.state_version());
         if state::other_models(&conn, &version)? {
-            tracing::info!("the models have changed: everything is counted again from the lake");
+            tracing::info!(
+                "the models or density_cell_degrees have changed: \
+                everything is counted again from the lake"
+            );
             drop(conn);
             remove(&path)?;
             conn = connect(&path, &folder, config)?;
@@ -69,7 +73,7 @@ impl Engine {
             models,
             path,
             step_rows: config.step_rows.max(1),
-            cell_degrees: config.density_cell_degrees,
+            cell_degrees,
             threads: config.threads.max(1) as usize,
             recent: folding::Recent::default(),
             _lock: lock,
@@ -101,6 +105,8 @@ impl Engine {
             self.load_seed(folder, name)?;
         }
         self.run("define the macros", &self.macros()?)?;
+        let cells = format!("set variable cell_degrees = {}::double", self.cell_degrees);
+        self.run("say how large cells are", &cells)?;
         for model in self.models.iter() {
             self.run(
                 &format!("create the tables of {}", model.name),
@@ -191,6 +197,18 @@ impl Engine {
         }
         done
     }
+}
+
+/// The size of the cells of `flight_density_recent`.
+fn cell_degrees(config: &TransformerConfig) -> Result<f64, Error> {
+    let degrees = config.density_cell_degrees;
+    if (0.05..=10.0).contains(&degrees) {
+        return Ok(degrees);
+    }
+    Err(Error::Config {
+        key: "density_cell_degrees",
+        reason: format!("{degrees} is not between 0.05 and 10 degrees, such as 0.5"),
+    })
 }
 
 /// A query that reads a seed file. An empty text in quotes is a value: OpenSky sends an empty

@@ -32,9 +32,9 @@ const RULES: usize = 9;
 
 impl Rule {
     pub const ALL: [(Rule, &'static str); RULES] = [
-        (Rule::HasPosition, "has_position"),
-        (Rule::PositionInRange, "position_in_range"),
-        (Rule::VelocityInRange, "velocity_in_range"),
+        (Rule::HasPosition, "dq_has_position"),
+        (Rule::PositionInRange, "dq_position_ok"),
+        (Rule::VelocityInRange, "dq_velocity_ok"),
         (Rule::DqOk, "dq_ok"),
         (Rule::AltitudeInRange, "altitude_in_range"),
         (Rule::FreshPosition, "stale_position"),

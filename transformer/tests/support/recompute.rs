@@ -140,12 +140,141 @@ pub const MARTS: &[(&str, &str, &str)] = &[
             percentile(air, 0.99)
         from sorted where t is not null",
     ),
+    (
+        "region_kpi_history",
+        "epoch_us(snapshot_time), region, aircraft_total, round(aircraft_share, 9), on_ground,
+            airborne, dq_ok, round(dq_ok_rate, 9), round(avg_velocity_ms, 6),
+            round(avg_velocity_ms_in_air, 6)",
+        "select t, origin_region, count(*),
+            round(count(*) / any_value((select count(*) from once where once.t = placed.t)), 9),
+            count(case when on_ground then 1 end), count(case when on_ground = false then 1 end),
+            count(case when good then 1 end), round(count(case when good then 1 end) / count(*), 9),
+            round(avg(velocity), 6), round(avg(case when on_ground = false then velocity end), 6)
+        from placed group by 1, 2",
+    ),
+    (
+        "country_daily",
+        "(fetch_date - date '1970-01-01')::bigint, origin_country, total_observations,
+            unique_aircraft, round(avg_altitude, 6), max_altitude, round(avg_velocity, 6),
+            max_velocity, epoch_us(first_seen), epoch_us(last_seen), ground_count, airborne_count,
+            region",
+        "select t // 86400000000, origin_country, count(*), count(distinct icao24),
+            round(avg(baro_altitude), 6), max(baro_altitude), round(avg(velocity), 6),
+            max(velocity), min(t), max(t), count(case when on_ground then 1 end),
+            count(case when on_ground = false then 1 end), any_value(origin_region)
+        from placed
+        where origin_country is not null and abs(latitude) <= 90 and abs(longitude) <= 180
+        group by 1, 2",
+    ),
+    (
+        "flight_density_recent",
+        "window_hours, lat_grid, lon_grid, flight_count, unique_aircraft, round(avg_altitude, 6),
+            epoch_us(window_from), epoch_us(window_to)",
+        "select hours, floor(latitude * 2) / 2, floor(longitude * 2) / 2, count(*),
+            count(distinct icao24), round(avg(baro_altitude), 6), any_value(starts), any_value(ends)
+        from (
+            select hours, ends, (ends - hours * 3600000000) - (ends - hours * 3600000000) % 300000000
+                as starts
+            from (select unnest([1, 24]) as hours), (select max(t) as ends from once)
+        )
+        join cleaned on t >= starts
+        where on_ground = false group by 1, 2, 3",
+    ),
+    (
+        "emergencies",
+        "icao24, callsign, squawk, epoch_us(from_time), epoch_us(to_time), observations,
+            json_array_length(positions), last_latitude, max_altitude, ended",
+        "with recursive alarms as (
+            select * from once where squawk in ('7500', '7600', '7700')
+        ),
+        -- Each row with the first of its episode: one that no row precedes by ten minutes or less.
+        reached as (
+            select *, t as began from alarms
+            where not exists (
+                from alarms before where before.icao24 = alarms.icao24
+                    and before.squawk = alarms.squawk
+                    and before.t < alarms.t and before.t >= alarms.t - 600000000
+            )
+            union
+            select alarms.*, reached.began from alarms
+            join reached on reached.icao24 = alarms.icao24 and reached.squawk = alarms.squawk
+                and alarms.t > reached.t and alarms.t <= reached.t + 600000000
+        )
+        select icao24,
+            max_by(callsign, t) filter (where callsign is not null), squawk, began, max(t), count(*),
+            count(case when abs(latitude) <= 90 and abs(longitude) <= 180 then 1 end),
+            max_by(latitude, t) filter (where abs(latitude) <= 90 and abs(longitude) <= 180),
+            max(baro_altitude),
+            max(t) < (select max(t) from once) - 600000000 or exists (
+                from newest where newest.icao24 = reached.icao24
+                    and newest.squawk is not null and newest.squawk <> reached.squawk
+            )
+        from reached group by icao24, squawk, began",
+    ),
+    (
+        "data_quality",
+        "epoch_us(fetch_hour), rule, checked, failed, round(ok_rate, 9)",
+        "with checks as (
+            select t - t % 3600000000 as hour, 'dq_has_position' as rule,
+                latitude is not null and longitude is not null as passes from once
+            union all
+            select t - t % 3600000000, 'dq_position_ok', abs(latitude) <= 90 and abs(longitude) <= 180
+            from once where latitude is not null and longitude is not null
+            union all
+            select t - t % 3600000000, 'dq_velocity_ok', velocity >= 0 and velocity <= 400 from once
+            union all
+            select t - t % 3600000000, 'dq_ok', good from once
+            union all
+            select t - t % 3600000000, 'altitude_in_range',
+                baro_altitude >= -500 and baro_altitude <= 20000 from once
+            union all
+            select t - t % 3600000000, 'stale_position',
+                t - ifnull(time_position, last_contact) <= 60000000
+            from once where latitude is not null and longitude is not null
+            union all
+            select t - t % 3600000000, 'unmapped_country',
+                origin_country in (select origin_country from countries)
+            from once where origin_country is not null
+            union all
+            select t - t % 3600000000, 'callsign_form',
+                len(callsign) between 1 and 8 and len(regexp_replace(callsign, '[A-Z0-9]', '', 'g')) = 0
+            from once
+            union all
+            select t - t % 3600000000, 'duplicate',
+                row_number() over (partition by icao24, t) = 1 from raw
+        )
+        select hour, rule, count(passes), count(case when not passes then 1 end),
+            round(1 - count(case when not passes then 1 end) / count(passes), 9)
+        from checks group by 1, 2 having count(passes) > 0",
+    ),
+    (
+        "operator_daily",
+        "(fetch_date - date '1970-01-01')::bigint, operator, total_observations, unique_aircraft,
+            unique_callsigns, round(avg_altitude, 6), round(avg_velocity, 6), epoch_us(first_seen),
+            epoch_us(last_seen), ground_count, airborne_count",
+        "select t // 86400000000,
+            case when callsign similar to '[A-Z][A-Z][A-Z][0-9].*' then callsign[1:3] end,
+            count(*), count(distinct icao24), count(distinct callsign), round(avg(baro_altitude), 6),
+            round(avg(velocity), 6), min(t), max(t), count(case when on_ground then 1 end),
+            count(case when on_ground = false then 1 end)
+        from cleaned group by 1, 2",
+    ),
 ];
 
 /// Compares every published mart with its recomputation; the first that differs is the error.
 pub fn compare(published: &std::path::Path, rows: &[Row]) -> Result<(), String> {
+    compare_but(&[], published, rows)
+}
+
+/// The same without some marts.
+pub fn compare_but(
+    left_out: &[&str],
+    published: &std::path::Path,
+    rows: &[Row],
+) -> Result<(), String> {
     let raw = raw(rows);
-    for (mart, columns, recomputation) in MARTS {
+    let compared = MARTS.iter().filter(|(mart, _, _)| !left_out.contains(mart));
+    for (mart, columns, recomputation) in compared {
         let found = transformer::query(published, &format!("select {columns} from {mart}"));
         let mut found = found.map_err(|error| format!("{mart}: {error:?}"))?.rows;
         let mut expected = texts(&raw, recomputation);
@@ -213,7 +342,7 @@ fn raw(rows: &[Row]) -> Connection {
         from raw;
         create view cleaned as
         select * from once where abs(latitude) <= 90 and abs(longitude) <= 180;
-        create view newest as
+        create view placed as
         select *,
             coalesce(
                 (select region from countries where countries.origin_country = once.origin_country),
@@ -227,7 +356,8 @@ fn raw(rows: &[Row]) -> Connection {
                 ),
                 'Other'
             ) as position_region,
-        from once where t = (select max(t) from once);
+        from once;
+        create view newest as from placed where t = (select max(t) from once);
         create macro percentile(sorted, share) as round(
             sorted[1 + floor((len(sorted) - 1) * share)::bigint]
             + (((len(sorted) - 1) * share) % 1) * (
