@@ -191,8 +191,9 @@ impl Engine {
             self.run("commit", "commit")?;
             Ok(value)
         });
-        if done.is_err() && !self.conn.is_autocommit() {
-            // The first error is the one to report.
+        if done.is_err() {
+            // The first error is the one to report. A commit that failed has rolled back already,
+            // and then this fails too; the driver's `is_autocommit` cannot tell, it is always true.
             let _ = self.run("roll back", "rollback");
         }
         done

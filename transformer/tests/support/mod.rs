@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub mod recompute;
+pub mod replace;
 
 use std::path::Path;
 use std::sync::Arc;
