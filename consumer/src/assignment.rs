@@ -28,7 +28,7 @@ use crate::topic::{self, Identity};
 /// How long one question to Kafka may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a wait for the pipeline looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What librdkafka's callbacks, which run inside `poll`, share with the loop around it.
 pub(crate) struct Context {
@@ -122,10 +122,10 @@ impl Context {
 
     /// Opens the partitions where the table stands.
     pub fn assign(&self, consumer: &BaseConsumer<Context>, partitions: Vec<i32>) {
+        self.unpause(consumer);
         {
             let mut state = self.state();
             state.pending = Chunk::default();
-            state.paused = false;
             state.busy_since = None;
             state.assigned = partitions.clone();
         }
@@ -134,6 +134,20 @@ impl Context {
             // Also without partitions: there may be more consumers than those.
             Ok(()) => self.health.ready(),
             Err(error) => self.fail(error),
+        }
+    }
+
+    /// Takes back a pause before partitions change: librdkafka keeps it with the partition, also
+    /// across assignments, and one that comes back paused would never be read again.
+    fn unpause(&self, consumer: &BaseConsumer<Context>) {
+        if !std::mem::take(&mut self.state().paused) {
+            return;
+        }
+        let resumed = consumer
+            .assignment()
+            .and_then(|list| consumer.resume(&list));
+        if let Err(error) = resumed {
+            self.fail(self.kafka("cannot resume the partitions", &error));
         }
     }
 
@@ -151,7 +165,7 @@ impl Context {
         };
         let (reply, answer) = sync_channel(1);
         let event = Event::Assigned { stream, reply };
-        if self.events.send(event).is_err() {
+        if !self.send(event, None) {
             return Ok(());
         }
         let Some(positions) = self.wait(&answer, None) else {
@@ -215,8 +229,10 @@ impl Context {
         Ok(Offset::Offset(stored))
     }
 
-    /// Hands over what was read and waits for its commit, but not for ever.
+    /// Hands over what was read and waits for its commit, but not for ever: the way to the
+    /// pipeline may be full while that waits for a catalog that is away.
     pub fn revoke(&self, lost: bool) {
+        let deadline = Instant::now() + self.config.revoke_timeout;
         let (chunk, had_partitions) = {
             let mut state = self.state();
             let partitions = std::mem::take(&mut state.assigned);
@@ -225,20 +241,51 @@ impl Context {
         if !had_partitions {
             return;
         }
-        if !lost && !chunk.is_empty() {
-            self.shared.queued.fetch_add(chunk.size(), Ordering::AcqRel);
-            if self.events.send(Event::Rows(chunk)).is_err() {
-                return;
+        let size = chunk.size();
+        let (reply, done) = sync_channel(1);
+        let rows = !lost && !chunk.is_empty();
+        if rows {
+            self.shared.queued.fetch_add(size, Ordering::AcqRel);
+            if !self.send(Event::Rows(chunk), Some(deadline)) {
+                self.shared.queued.fetch_sub(size, Ordering::AcqRel);
+                return self.give_up();
             }
         }
-        let (reply, done) = sync_channel(1);
-        if self.events.send(Event::Revoked { lost, reply }).is_err() {
-            return;
+        let sent = self.send(Event::Revoked { lost, reply }, Some(deadline));
+        if !sent || self.wait(&done, Some(deadline)).is_none() {
+            self.give_up();
         }
-        let deadline = Instant::now() + self.config.revoke_timeout;
-        if self.wait(&done, Some(deadline)).is_none() {
-            tracing::warn!("the last commit took too long: its rows will be read again");
-            self.shared.abandon.store(true, Ordering::Release);
+    }
+
+    /// Has the pipeline drop what it holds, as soon as its current attempt has failed. It learns of
+    /// the next assignment, or of the end, in its own time; until then what it still commits is
+    /// what the table expects, or is refused.
+    fn give_up(&self) {
+        tracing::warn!("the last commit took too long: its rows will be read again");
+        self.shared.abandon.store(true, Ordering::Release);
+    }
+
+    /// Sends an event, waiting for room no longer than until the deadline; without one a shutdown
+    /// ends the waiting. `false`: it was not sent.
+    fn send(&self, mut event: Event, deadline: Option<Instant>) -> bool {
+        loop {
+            event = match self.events.try_send(event) {
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
+                Err(TrySendError::Full(event)) => event,
+            };
+            if self.is_over(deadline) {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Whether a wait with this deadline, or with none, is to end.
+    fn is_over(&self, deadline: Option<Instant>) -> bool {
+        match deadline {
+            Some(deadline) => Instant::now() >= deadline,
+            None => self.is_ending(),
         }
     }
 
@@ -249,11 +296,8 @@ impl Context {
             match answer.recv_timeout(LOOK) {
                 Ok(value) => return Some(value),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => match deadline {
-                    Some(deadline) if Instant::now() >= deadline => return None,
-                    None if self.shutdown.is_triggered() => return None,
-                    _ => {}
-                },
+                Err(RecvTimeoutError::Timeout) if self.is_over(deadline) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -299,6 +343,7 @@ impl ConsumerContext for Context {
             self.assign(consumer, partitions.collect());
             return;
         }
+        self.unpause(consumer);
         self.revoke(consumer.assignment_lost());
         if let Err(error) = consumer.unassign() {
             tracing::warn!(%error, "cannot give partitions back");

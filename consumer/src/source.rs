@@ -8,6 +8,7 @@
 //! the pipeline is busy for longer than a commit takes, or the buffer limit is reached,
 //! partitions are paused.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ pub struct Source {
     config: ConsumerConfig,
     brokers: String,
     health: Component,
+    /// Whether Kafka has failed since the last record.
+    troubled: Cell<bool>,
 }
 
 impl Source {
@@ -72,6 +75,7 @@ impl Source {
             config: config.clone(),
             brokers: kafka.brokers.clone(),
             health,
+            troubled: Cell::new(false),
         })
     }
 
@@ -203,6 +207,11 @@ impl Source {
             match self.consumer.poll(wait) {
                 None => return Ok(()),
                 Some(Ok(message)) => {
+                    // A broker that was away for less than a session comes back without a
+                    // rebalance.
+                    if self.troubled.take() {
+                        self.health.ready();
+                    }
                     let mut state = context.state();
                     let payload = message.payload().unwrap_or_default();
                     state
@@ -236,6 +245,7 @@ impl Source {
             _ => {
                 // librdkafka goes on trying by itself.
                 tracing::warn!(%error, "reading from Kafka");
+                self.troubled.set(true);
                 self.health.not_ready(error.to_string());
                 Ok(())
             }
@@ -247,6 +257,7 @@ impl Source {
         let context = self.consumer.context();
         let limit = self.config.buffer_limit.as_usize();
         let held = context.held();
+        metrics::gauge!("contrail_consumer_buffered_bytes").set(held as f64);
         let (paused, stuck, assigned) = {
             let state = context.state();
             (
