@@ -1,12 +1,14 @@
 //! The table, counted by readers that are not ours.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::disk::Disk;
 use crate::load::Load;
 
 /// What `readers/count_rows.py` prints. Both readers must agree, or it fails.
@@ -37,32 +39,142 @@ pub struct Reader {
     pub sums: BTreeMap<String, i128>,
 }
 
+/// Where a table is.
+#[derive(Clone)]
+pub struct Place<'a> {
+    warehouse: PathBuf,
+    catalog: PathBuf,
+    disk: Option<&'a Disk>,
+}
+
+impl<'a> Place<'a> {
+    /// A warehouse with its catalog inside, as it is by default.
+    pub fn of(warehouse: &Path) -> Place<'a> {
+        Place {
+            warehouse: warehouse.to_owned(),
+            catalog: warehouse.join("catalog.db"),
+            disk: None,
+        }
+    }
+
+    /// Its catalog is elsewhere.
+    pub fn with_catalog(self, catalog: &Path) -> Place<'a> {
+        Place {
+            catalog: catalog.to_owned(),
+            ..self
+        }
+    }
+
+    /// It is on a disk that not everybody sees.
+    pub fn on(self, disk: &'a Disk) -> Place<'a> {
+        Place {
+            disk: Some(disk),
+            ..self
+        }
+    }
+
+    fn has_catalog(&self) -> bool {
+        match self.disk {
+            Some(disk) => disk.from_outside(&self.catalog).is_file(),
+            None => self.catalog.is_file(),
+        }
+    }
+
+    /// One of the scripts in `readers/`, with their Python.
+    fn reader(&self, script: &str) -> Command {
+        let python = python();
+        let mut command = match self.disk {
+            Some(disk) => disk.command(python),
+            None => Command::new(python),
+        };
+        command.arg(crate::root().join("e2e/readers").join(script));
+        command.arg(&self.catalog);
+        command
+    }
+
+    /// Counts the table; `None` while there is none.
+    pub fn try_count(&self) -> Option<Counted> {
+        if !self.has_catalog() {
+            return None;
+        }
+        let output = self.reader("count_rows.py").arg(&self.warehouse).output();
+        let output = output.expect("the readers run");
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                said.contains("NoSuchTableError"),
+                "the readers failed:\n{said}"
+            );
+            return None;
+        }
+        Some(serde_json::from_slice(&output.stdout).expect("JSON of the readers"))
+    }
+
+    /// Waits until the table's positions are at the end of what was published, then sees that
+    /// every row is in the table once.
+    pub fn expect_exactly(&self, load: &Load, limit: Duration) -> Counted {
+        let counted = crate::wait("every row in the table", limit, || {
+            let counted = self.try_count()?;
+            (positions(&counted) == load.ends).then_some(counted)
+        });
+        let expected: BTreeMap<String, u64> = load
+            .published
+            .iter()
+            .map(|(time, rows)| ((time * 1_000_000).to_string(), *rows))
+            .collect();
+        assert_eq!(counted.pyiceberg.rows, load.rows(), "rows");
+        assert_eq!(
+            counted.pyiceberg.distinct_keys,
+            load.rows(),
+            "distinct keys"
+        );
+        assert_eq!(
+            counted.pyiceberg.snapshot_times, expected,
+            "rows of each poll"
+        );
+        assert_eq!(counted.pyiceberg, counted.duckdb, "the readers differ");
+        counted
+    }
+
+    /// Takes the catalog's exclusive lock, as another process; it ends when this is dropped.
+    pub fn lock(&self) -> Lock {
+        let mut holder = self
+            .reader("lock_catalog.py")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the lock's holder runs");
+        let mut line = String::new();
+        let output = holder.stdout.take().expect("its output");
+        let _ = BufReader::new(output).read_line(&mut line);
+        assert_eq!(line, "locked\n", "the catalog cannot be locked");
+        Lock(holder)
+    }
+}
+
+fn python() -> PathBuf {
+    let python = crate::root().join(".tools/readers/bin/python");
+    assert!(
+        python.exists(),
+        "{} is missing; run ./task setup:test once",
+        python.display()
+    );
+    python
+}
+
+/// A lock on a catalog that another process holds.
+pub struct Lock(Child);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 /// Counts the table in `warehouse`; `None` while there is none.
 pub fn try_count(warehouse: &Path) -> Option<Counted> {
-    if !warehouse.join("catalog.db").is_file() {
-        return None;
-    }
-    let python = crate::root().join(".tools/readers/bin/python");
-    let output = Command::new(&python)
-        .arg(crate::root().join("e2e/readers/count_rows.py"))
-        .arg(warehouse.join("catalog.db"))
-        .arg(warehouse)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!(
-                "cannot run {}: {error}; run ./task setup:test once",
-                python.display()
-            )
-        });
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            said.contains("NoSuchTableError"),
-            "the readers failed:\n{said}"
-        );
-        return None;
-    }
-    Some(serde_json::from_slice(&output.stdout).expect("JSON of the readers"))
+    Place::of(warehouse).try_count()
 }
 
 /// Counts the table.
@@ -83,28 +195,7 @@ pub fn positions(counted: &Counted) -> BTreeMap<i32, i64> {
         .collect()
 }
 
-/// Waits until the table's positions are at the end of what was published, then sees that
-/// every row is in the table once.
+/// [`Place::expect_exactly`] of the table in `warehouse`.
 pub fn expect_exactly(warehouse: &Path, load: &Load, limit: Duration) -> Counted {
-    let counted = crate::wait("every row in the table", limit, || {
-        let counted = try_count(warehouse)?;
-        (positions(&counted) == load.ends).then_some(counted)
-    });
-    let expected: BTreeMap<String, u64> = load
-        .published
-        .iter()
-        .map(|(time, rows)| ((time * 1_000_000).to_string(), *rows))
-        .collect();
-    assert_eq!(counted.pyiceberg.rows, load.rows(), "rows");
-    assert_eq!(
-        counted.pyiceberg.distinct_keys,
-        load.rows(),
-        "distinct keys"
-    );
-    assert_eq!(
-        counted.pyiceberg.snapshot_times, expected,
-        "rows of each poll"
-    );
-    assert_eq!(counted.pyiceberg, counted.duckdb, "the readers differ");
-    counted
+    Place::of(warehouse).expect_exactly(load, limit)
 }

@@ -6,16 +6,22 @@
 //!
 //! - [`server`]: Apache Kafka and a schema registry, started by the scripts in `servers/`.
 //! - [`process`]: our programs, with signals.
+//! - [`setup`]: what most tests begin with: servers, a folder, consumers.
 //! - [`load`]: polls of a seeded fleet, published in transactions.
-//! - [`lake`]: the table counted by pyiceberg and by DuckDB.
+//! - [`topic`]: single records, by a plain Kafka client.
+//! - [`lake`]: the table counted by pyiceberg and by DuckDB, and its catalog locked.
+//! - [`disk`]: a disk that is soon full.
 
 // Test support may panic: that is how a test fails.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+pub mod disk;
 pub mod lake;
 pub mod load;
 pub mod process;
 pub mod server;
+pub mod setup;
+pub mod topic;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

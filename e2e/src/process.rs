@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::disk::Disk;
+
 /// A program of ours.
 pub struct Process {
     name: String,
@@ -35,13 +37,29 @@ impl Process {
         arguments: impl IntoIterator<Item = A>,
         environment: &[(&str, &str)],
     ) -> Process {
+        Process::start_on(None, folder, name, program_name, arguments, environment)
+    }
+
+    /// As [`start`](Process::start), where the program sees a disk of its own.
+    pub fn start_on<A: AsRef<OsStr>>(
+        disk: Option<&Disk>,
+        folder: &Path,
+        name: &str,
+        program_name: &str,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, &str)],
+    ) -> Process {
         let log = folder.join(format!("{name}.log"));
         let file = File::options()
             .create(true)
             .append(true)
             .open(&log)
             .expect("the log file");
-        let mut command = Command::new(program(program_name));
+        let mut command = match disk {
+            // It ends up as the program itself, under the same process id.
+            Some(disk) => disk.command(program(program_name)),
+            None => Command::new(program(program_name)),
+        };
         command
             .args(arguments)
             .current_dir(folder)
@@ -63,6 +81,47 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// What it answers at a path of its HTTP endpoint: status and body. Must be called on a
+    /// multi-threaded Tokio runtime.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let address = crate::wait("its address in the log", Duration::from_secs(60), || {
+            let log = self.log();
+            let line = log
+                .lines()
+                .rfind(|line| line.contains("serving /healthz"))?;
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(line["addr"].as_str()?.to_owned())
+        });
+        service::tls::install_provider();
+        let answer = async {
+            let answer = reqwest::get(format!("http://{address}{path}")).await?;
+            let status = answer.status().as_u16();
+            Ok::<_, reqwest::Error>((status, answer.text().await?))
+        };
+        let runtime = tokio::runtime::Handle::current();
+        let answered = tokio::task::block_in_place(|| runtime.block_on(answer));
+        answered.unwrap_or_else(|error| panic!("{} does not answer {path}: {error}", self.name))
+    }
+
+    /// A figure of its `/metrics`, summed over its labels; 0 while there is none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, metrics) = self.get("/metrics");
+        metrics
+            .lines()
+            .filter(|line| {
+                let rest = line.strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with([' ', '{']))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Whether it says that it is ready, and what it says.
+    pub fn readiness(&self) -> (bool, String) {
+        let (status, said) = self.get("/readyz");
+        (status == 200, said)
+    }
+
     /// Sends a signal by name, such as `STOP`.
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill")
@@ -78,6 +137,11 @@ impl Process {
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its state")
     }
 
     /// Ends it as a power failure would.
@@ -101,7 +165,7 @@ impl Process {
     /// Waits for its own end.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let what = format!("the end of {}; its log:\n{}", self.name, self.log());
-        crate::wait(&what, limit, || self.child.try_wait().expect("its state"))
+        crate::wait(&what, limit, || self.ended())
     }
 }
 
