@@ -9,6 +9,7 @@ use service::cli::ServiceConfig;
 use service::config::{
     ByteSize, HttpConfig, HumanDuration, KafkaConfig, LogConfig, RegistryConfig,
 };
+use service::fault::Failure;
 
 use crate::ConsumerError;
 
@@ -39,6 +40,10 @@ impl ServiceConfig for Config {
 
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.consumer.validate().map_err(Failure::new)
     }
 }
 

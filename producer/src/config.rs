@@ -10,6 +10,7 @@ use service::cli::ServiceConfig;
 use service::config::{
     ByteSize, HttpConfig, HumanDuration, KafkaConfig, LogConfig, RegistryConfig, Secret,
 };
+use service::fault::Failure;
 
 use crate::error::ProducerError;
 
@@ -39,6 +40,10 @@ impl ServiceConfig for Config {
 
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.producer.validate().map_err(Failure::new)
     }
 }
 

@@ -55,6 +55,13 @@ pub trait ServiceConfig: DeserializeOwned + Serialize + JsonSchema {
     fn http(&self) -> &HttpConfig;
     /// What is logged.
     fn log(&self) -> &LogConfig;
+    /// Checks what the types cannot say, before anything is opened.
+    ///
+    /// # Errors
+    /// Names the key, what is wrong with it and what it must be.
+    fn check(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// The whole life of a service's process: loads the configuration, starts the log, the metrics
@@ -94,6 +101,7 @@ where
         print!("{}", config::print(&config));
         return Ok(());
     }
+    config.check()?;
     telemetry::init(config.log())?;
     metrics::install_recorder();
     let runtime = tokio::runtime::Runtime::new()?;
@@ -144,6 +152,12 @@ mod tests {
         }
         fn log(&self) -> &LogConfig {
             &self.log
+        }
+        fn check(&self) -> Result<(), Failure> {
+            match self.log.level.as_str() {
+                "away" => Err(Failure::new(Away)),
+                _ => Ok(()),
+            }
         }
     }
 
@@ -204,5 +218,9 @@ mod tests {
         let args = common(&["--set", "http.lisen=x"]);
         let error = try_run(&args, &[], never).unwrap_err();
         assert_eq!(fault_of(&error), Fault::Configuration);
+        // What the service itself refuses comes before the address is even tried.
+        let args = common(&["--set", "log.level=away", "--set", "http.listen=nowhere"]);
+        let error = try_run(&args, &[], never).unwrap_err();
+        assert_eq!(error.to_string(), "the broker is away");
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::cli::{CommonArgs, ServiceConfig};
 use service::config::{HttpConfig, LogConfig};
-use service::fault::{Fault, Faulty};
+use service::fault::{Failure, Fault, Faulty};
 use service::health::Health;
 use service::shutdown::Shutdown;
 
@@ -35,6 +35,11 @@ impl ServiceConfig for Config {
 
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let checked = self.simulator.check().map(drop);
+        checked.map_err(|error| Failure::new(Error(error)))
     }
 }
 
