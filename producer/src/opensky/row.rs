@@ -13,7 +13,7 @@ use super::states::ParseError;
 pub(super) const FIELDS: usize = 17;
 /// Columns with it.
 pub(super) const WITH_CATEGORY: usize = 18;
-/// Columns of the shape that OpenSky sent until 2017.
+/// Columns of the shape that OpenSky sent in its first years, still in January 2017.
 pub(super) const LEGACY_FIELDS: usize = 13;
 /// The columns, in OpenSky's order.
 const NAMES: [&str; WITH_CATEGORY] = [

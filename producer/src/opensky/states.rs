@@ -47,9 +47,10 @@ pub enum ParseError {
         /// The key.
         key: &'static str,
     },
-    /// The shape that OpenSky sent until 2017, whose columns differ in meaning.
+    /// The shape that OpenSky sent in its first years, still in January 2017, whose columns differ
+    /// in meaning.
     #[error(
-        "row {row} has 13 fields, the shape of recordings from before 2017, which is not supported"
+        "row {row} has 13 fields, the shape of OpenSky's early recordings (those of January 2017 still have it), which is not supported"
     )]
     Legacy {
         /// Index of the row, from 0.
