@@ -264,6 +264,34 @@ async fn an_empty_lake_has_empty_marts_and_a_second_writer_is_refused() {
 }
 
 #[tokio::test]
+async fn marts_have_the_columns_that_readers_rely_on_in_types_that_all_of_them_show() {
+    let bench = Bench::new().await;
+    committed(&bench, &[fleet(20, 3)], false).await;
+    let describe = |mart: &str| {
+        transformer::query(bench.published(), &format!("select * from {mart} limit 0")).unwrap()
+    };
+    for (mart, columns) in support::contract::MARTS {
+        let found = describe(mart).columns;
+        for column in columns.split_whitespace() {
+            assert!(found.iter().any(|c| c == column), "{mart} has no {column}");
+        }
+    }
+    for model in transformer::models::Models::embedded().unwrap().iter() {
+        if !model.mart {
+            continue;
+        }
+        let found = describe(&model.name);
+        let described: Vec<_> = model.columns.iter().map(|(name, _)| name).collect();
+        let columns: Vec<_> = found.columns.iter().collect();
+        assert_eq!(columns, described, "{}", model.name);
+        for (column, of) in found.columns.iter().zip(&found.types) {
+            let shown = support::contract::TYPES.contains(&of.as_str());
+            assert!(shown, "{}.{column} is {of}", model.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_did_not_change_is_the_same_file() {
     use std::os::unix::fs::MetadataExt;
     let bench = Bench::new().await;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod contract;
 pub mod recompute;
 pub mod replace;
 
