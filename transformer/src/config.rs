@@ -42,6 +42,17 @@ pub enum Mode {
     Once,
 }
 
+impl Mode {
+    /// As it is written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Continuous => "continuous",
+            Mode::Cron => "cron",
+            Mode::Once => "once",
+        }
+    }
+}
+
 /// How the marts are kept and published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +81,11 @@ pub struct TransformerConfig {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub keep_runs: Duration,
+    /// Folder of further models, or none: `staging`, `intermediate`, `marts` and `audits` with
+    /// `*.sql`, `seeds` with `*.csv`, `tests` with `*.toml`. A file of a name that the program
+    /// has already takes its place. Other models count everything again from the lake.
+    #[serde(default)]
+    pub models: Option<PathBuf>,
     /// How often the lake is asked for a new snapshot.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]

@@ -88,6 +88,33 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A given/expect case is not written as cases are.
+    #[error("cases of {model}: {reason}")]
+    Case {
+        /// The model, which is also the name of the file in `tests`.
+        model: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No model, source or seed has the name.
+    #[error("no model is called {name:?}{}", did_you_mean(.nearest))]
+    NoModel {
+        /// The name asked for.
+        name: String,
+        /// The nearest there is.
+        nearest: Option<String>,
+    },
+    /// The published folder has no generation of the number.
+    #[error("generation {wanted} is not there: {}", those_kept(.kept))]
+    NoGeneration {
+        /// The number asked for.
+        wanted: u64,
+        /// Those there are.
+        kept: Vec<u64>,
+    },
+    /// Another process writes the same file.
+    #[error("another export is writing {}; wait for it, or name another file", .0.display())]
+    ExportRunning(PathBuf),
     /// Nothing has been published in the folder.
     #[error(
         "nothing is published in {} yet; start `contrail demo`, `contrail run` or `transformer`, or name the right folder",
@@ -137,7 +164,7 @@ pub enum Error {
         other: String,
     },
     /// No mart has such a name.
-    #[error("no mart is called {name:?}; there are {}", known.join(", "))]
+    #[error("no mart is called {name:?}{}; there are {}", near(.name, .known), known.join(", "))]
     NoMart {
         /// What was asked for.
         name: String,
@@ -163,6 +190,30 @@ pub struct DuckError(String);
 impl From<duckdb::Error> for DuckError {
     fn from(error: duckdb::Error) -> DuckError {
         DuckError(error.to_string())
+    }
+}
+
+/// The end of a sentence that a name was not found.
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or(String::new(), |nearest| {
+        format!("; did you mean {nearest}?")
+    })
+}
+
+/// The same, when all names are known.
+fn near(name: &str, known: &[String]) -> String {
+    did_you_mean(&crate::models::nearest(
+        name,
+        known.iter().map(String::as_str),
+    ))
+}
+
+/// The end of a sentence that a generation is not there.
+fn those_kept(kept: &[u64]) -> String {
+    let numbers: Vec<_> = kept.iter().map(u64::to_string).collect();
+    match numbers.is_empty() {
+        true => "none is kept".to_owned(),
+        false => format!("those kept are {}", numbers.join(", ")),
     }
 }
 
@@ -236,6 +287,11 @@ impl Faulty for Error {
             Error::NotLocal(_)
             | Error::Locked { .. }
             | Error::Config { .. }
+            | Error::Model { .. }
+            | Error::Case { .. }
+            | Error::NoModel { .. }
+            | Error::NoGeneration { .. }
+            | Error::ExportRunning(_)
             | Error::NotPublished(_)
             | Error::NoRun { .. }
             | Error::NoMart { .. }
@@ -247,9 +303,7 @@ impl Faulty for Error {
             | Error::FileGone(_)
             | Error::DataFile { .. }
             | Error::Blocked { .. } => Fault::Input,
-            Error::Model { .. } | Error::CrashPoint(_) | Error::Task(_) | Error::Fold { .. } => {
-                Fault::Internal
-            }
+            Error::CrashPoint(_) | Error::Task(_) | Error::Fold { .. } => Fault::Internal,
         }
     }
 

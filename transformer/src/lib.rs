@@ -20,13 +20,21 @@
 //! - [`transformer`]: the two together, as the service uses them.
 //! - [`run`]: the service's loop.
 //! - [`tasks`]: what a person asks for once.
-//! - [`query`]: reading the published marts.
+//! - [`query`]: reading the published marts; [`export`]: writing one to a file.
+//! - [`lineage`], [`dictionary`]: the models explained.
+//! - [`cases`]: the given/expect cases of models, and what runs them.
+//! - [`cli`]: the commands of the program.
 
+pub mod cases;
 pub mod changes;
+pub mod cli;
 pub mod config;
+pub mod dictionary;
 pub mod engine;
 mod error;
+pub mod export;
 mod fold;
+pub mod lineage;
 mod lock;
 pub mod models;
 mod outage;

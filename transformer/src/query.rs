@@ -1,6 +1,6 @@
 //! Reading the published marts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duckdb::{AccessMode, Config as DuckConfig, Connection};
 
@@ -21,19 +21,9 @@ pub struct QueryResult {
 
 /// Answers one query over the newest generation. Times are in UTC.
 pub fn query(published: &Path, sql: &str) -> Result<QueryResult, Error> {
-    let folder = absolute(published)?;
-    let database = folder.join("views.duckdb");
-    if !folder.join("CURRENT").exists() || !database.exists() {
-        return Err(Error::NotPublished(folder));
-    }
+    let (conn, _) = open(published)?;
     let sql = sql.trim().trim_end_matches(';');
     let read = || -> duckdb::Result<QueryResult> {
-        let settings = DuckConfig::default()
-            .access_mode(AccessMode::ReadOnly)?
-            .threads(2)?;
-        let conn = Connection::open_with_flags(&database, settings)?;
-        conn.execute_batch("set timezone = 'UTC'")?;
-        conn.execute_batch(&init_sql(&folder))?;
         let (columns, types) = describe(&conn, sql)?;
         // DuckDB writes every type as text better than anybody else.
         let as_text = format!("select columns(*)::varchar from (\n{sql}\n)");
@@ -51,6 +41,27 @@ pub fn query(published: &Path, sql: &str) -> Result<QueryResult, Error> {
         })
     };
     read().map_err(|error| Error::Query(error.into()))
+}
+
+/// Opens the views as the init SQL says, for the newest generation, and gives the folder's
+/// absolute path.
+pub(crate) fn open(published: &Path) -> Result<(Connection, PathBuf), Error> {
+    let folder = absolute(published)?;
+    let database = folder.join("views.duckdb");
+    if !folder.join("CURRENT").exists() || !database.exists() {
+        return Err(Error::NotPublished(folder));
+    }
+    let connect = || -> duckdb::Result<Connection> {
+        let settings = DuckConfig::default()
+            .access_mode(AccessMode::ReadOnly)?
+            .threads(2)?;
+        let conn = Connection::open_with_flags(&database, settings)?;
+        conn.execute_batch("set timezone = 'UTC'")?;
+        conn.execute_batch(&init_sql(&folder))?;
+        Ok(conn)
+    };
+    let conn = connect().map_err(|error| Error::Query(error.into()))?;
+    Ok((conn, folder))
 }
 
 fn describe(conn: &Connection, sql: &str) -> duckdb::Result<(Vec<String>, Vec<String>)> {

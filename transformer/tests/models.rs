@@ -1,8 +1,4 @@
-//! The given/expect cases beside the models.
-//!
-//! `models/tests/MART.toml` holds cases: batches of `flight_states` rows as CSV, each committed
-//! to a lake of its own, and the rows the mart must then have, as CSV. Columns that a case does
-//! not name are null, or not compared; `icao24` and `snapshot_time` are always given.
+//! The given/expect cases beside the models, and models from a folder.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,142 +9,180 @@
 
 mod support;
 
-use serde::Deserialize;
-use support::{Bench, Row};
-use transformer::Transformer;
+use std::fs;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cases {
-    case: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    given: Vec<String>,
-    expect: String,
-}
+use support::{Bench, row};
+use transformer::cases;
+use transformer::models::Models;
+use transformer::{Error, Transformer};
 
 #[tokio::test]
 async fn every_case_of_every_model_holds() {
-    let mut marts: Vec<String> = Vec::new();
-    for (mart, text) in transformer::models::cases() {
-        let cases: Cases = toml::from_str(text).unwrap_or_else(|e| panic!("{mart}: {e}"));
-        for case in &cases.case {
-            check(&mart, case).await;
+    let models = Models::embedded().unwrap();
+    let mut failed = String::new();
+    for case in cases::all(&models).unwrap() {
+        let outcome = case.run(None).await.unwrap();
+        if !outcome.holds() {
+            let difference = outcome.difference();
+            failed.push_str(&format!("{}: {}\n{difference}", case.mart, case.name));
         }
-        marts.push(mart);
     }
-    for model in transformer::models::Models::embedded().unwrap().iter() {
-        assert!(
-            !model.mart || marts.contains(&model.name),
-            "{} has no case",
-            model.name
-        );
+    assert!(failed.is_empty(), "{failed}");
+}
+
+#[test]
+fn every_mart_made_by_sql_has_a_case() {
+    let models = Models::embedded().unwrap();
+    let cases = cases::all(&models).unwrap();
+    for mart in models.marts().chain(models.views()) {
+        let has_case = cases.iter().any(|case| case.mart == mart.name);
+        assert!(has_case, "{} has no case", mart.name);
     }
 }
 
-async fn check(mart: &str, case: &Case) {
-    let bench = Bench::new().await;
-    let mut transformer = Transformer::open(&bench.config).await.unwrap();
-    for batch in &case.given {
-        bench.append(&rows(batch)).await;
-        transformer.catch_up().await.unwrap();
+const MODEL: &str = "\
+-- description: Polls by calendar day.
+-- grain: day
+-- kind: full
+-- refresh: full
+-- columns:
+--   day: date of the polls, UTC
+--   polls: how many there were
+--   busiest: the most rows of one poll
+
+-- @select
+with history as (
+    select * from polls
+)
+select
+    utc_date(snapshot_time) as day,
+    count(*) as polls,
+    max(aircraft_total) as busiest,
+from history
+group by day
+order by day
+";
+
+const CASES: &str = "\
+[[case]]
+name = \"two polls of one day\"
+given = [\"\"\"
+icao24, snapshot_time
+aaaaaa, 2025-09-26T10:00:00Z
+aaaaaa, 2025-09-26T10:00:30Z
+bbbbbb, 2025-09-26T10:00:30Z
+\"\"\"]
+expect = \"\"\"
+day, polls, busiest
+2025-09-26, 2, 2
+\"\"\"
+";
+
+/// Adding a model is adding a file, and its cases.
+#[tokio::test]
+async fn a_file_in_a_folder_is_a_mart() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["marts", "tests", "seeds"] {
+        fs::create_dir(folder.path().join(part)).unwrap();
     }
-    let (columns, mut expected) = csv(&case.expect);
-    let select = format!("select {} from {mart}", columns.join(", "));
-    let mut found: Vec<Vec<String>> = bench
-        .query(&select)
-        .into_iter()
-        .map(|row| {
-            row.into_iter()
-                .map(|value| value.unwrap_or("null".into()))
-                .collect()
-        })
-        .collect();
-    found.sort();
-    expected.sort();
+    fs::write(folder.path().join("marts/poll_days.sql"), MODEL).unwrap();
+    fs::write(folder.path().join("tests/poll_days.toml"), CASES).unwrap();
+    let countries = "origin_country,iso_a2,region\nGermany,XX,Other\n";
+    fs::write(folder.path().join("seeds/countries.csv"), countries).unwrap();
+
+    let models = Models::load(Some(folder.path())).unwrap();
+    let all = cases::all(&models).unwrap();
+    let case = all.iter().find(|case| case.mart == "poll_days").unwrap();
+    let outcome = case.run(Some(folder.path())).await.unwrap();
+    assert!(outcome.holds(), "{}", outcome.difference());
+
+    // The transformer publishes it beside its own, with its description.
+    let mut bench = Bench::new().await;
+    bench.append(&[row("aaaaaa", 0), row("bbbbbb", 0)]).await;
+    let mut before = Transformer::open(&bench.config).await.unwrap();
+    before.catch_up().await.unwrap();
+    drop(before);
+    bench.config.transformer.models = Some(folder.path().to_owned());
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    let text = |value: &str| Some(value.to_owned());
     assert_eq!(
-        found,
-        expected,
-        "{mart}: {}\n{}",
-        case.name,
-        columns.join(",")
+        bench.query("select polls, busiest from poll_days"),
+        [[text("1"), text("2")]]
+    );
+    // Its seed has taken the place of the program's.
+    assert_eq!(
+        bench.query("select iso_a2, region from country_stats"),
+        [[text("XX"), text("Other")]]
+    );
+    let comments = "select comment from duckdb_views() where view_name = 'poll_days'
+        union all
+        select comment from duckdb_columns()
+        where table_name = 'poll_days' and column_name = 'busiest'
+        order by comment";
+    assert_eq!(
+        bench.query(comments),
+        [
+            [text("Polls by calendar day. One row: day.")],
+            [text("the most rows of one poll")]
+        ]
     );
 }
 
-/// A header and rows; cells are separated by commas and trimmed.
-fn csv(text: &str) -> (Vec<&str>, Vec<Vec<String>>) {
-    let mut lines = text.trim().lines();
-    let header: Vec<_> = lines.next().unwrap().split(',').map(str::trim).collect();
-    let rows = lines.map(|line| {
-        let cells: Vec<String> = line.split(',').map(|c| c.trim().to_owned()).collect();
-        assert_eq!(cells.len(), header.len(), "{line}");
-        cells
-    });
-    let rows = rows.collect();
-    (header, rows)
+#[tokio::test]
+async fn a_case_that_does_not_hold_shows_the_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["marts", "tests"] {
+        fs::create_dir(folder.path().join(part)).unwrap();
+    }
+    fs::write(folder.path().join("marts/poll_days.sql"), MODEL).unwrap();
+    let wrong = CASES.replace("2025-09-26, 2, 2", "2025-09-26, 3, 2");
+    fs::write(folder.path().join("tests/poll_days.toml"), wrong).unwrap();
+    let models = Models::load(Some(folder.path())).unwrap();
+    let all = cases::all(&models).unwrap();
+    let case = all.iter().find(|case| case.mart == "poll_days").unwrap();
+    let outcome = case.run(Some(folder.path())).await.unwrap();
+    assert_eq!(outcome.missing, ["2025-09-26, 3, 2"]);
+    assert_eq!(outcome.unexpected, ["2025-09-26, 2, 2"]);
 }
 
-fn rows(text: &str) -> Vec<Row> {
-    let (header, rows) = csv(text);
-    let row = |cells: Vec<String>| {
-        let get = |name: &str| {
-            let cell = header
-                .iter()
-                .position(|h| *h == name)
-                .map(|at| cells[at].clone());
-            cell.filter(|cell| cell != "null")
-        };
-        let number = |name: &str| get(name).map(|cell| cell.parse().unwrap());
-        let text =
-            |name: &str| get(name).map(|cell| if cell == "''" { String::new() } else { cell });
-        let time = |name: &str| {
-            get(name).map(|cell| {
-                chrono::DateTime::parse_from_rfc3339(&cell)
-                    .unwrap()
-                    .timestamp()
-            })
-        };
-        let known = [
-            "icao24",
-            "snapshot_time",
-            "callsign",
-            "origin_country",
-            "longitude",
-            "latitude",
-            "baro_altitude",
-            "on_ground",
-            "velocity",
-            "true_track",
-            "vertical_rate",
-            "geo_altitude",
-            "squawk",
-            "category",
-            "time_position",
-            "last_contact",
-        ];
-        assert!(header.iter().all(|name| known.contains(name)), "{header:?}");
-        Row {
-            icao24: get("icao24").unwrap(),
-            callsign: text("callsign"),
-            origin_country: text("origin_country"),
-            longitude: number("longitude"),
-            latitude: number("latitude"),
-            baro_altitude: number("baro_altitude"),
-            on_ground: get("on_ground").map(|cell| cell.parse().unwrap()),
-            velocity: number("velocity"),
-            true_track: number("true_track"),
-            vertical_rate: number("vertical_rate"),
-            geo_altitude: number("geo_altitude"),
-            squawk: text("squawk"),
-            category: get("category").map(|cell| cell.parse().unwrap()),
-            time_position: time("time_position"),
-            last_contact: time("last_contact"),
-            time: time("snapshot_time").unwrap(),
-        }
-    };
-    rows.into_iter().map(row).collect()
+/// What a folder may not hold is refused before anything on the disk is touched.
+#[tokio::test]
+async fn what_cannot_be_a_model_is_refused_by_name() {
+    let unknown = MODEL.replace("from polls", "from polss");
+    let unread = MODEL.replace("group by day", "group day by");
+    let undescribed = MODEL.replace("--   busiest: the most rows of one poll\n", "");
+    let cases = [
+        (
+            "marts/poll_days.sql",
+            unknown.as_str(),
+            "did you mean polls?",
+        ),
+        ("marts/poll_days.sql", unread.as_str(), "line 19"),
+        ("marts/poll_days.txt", MODEL, "is not a file *.sql"),
+        ("mart/poll_days.sql", MODEL, "is not one of the folders"),
+    ];
+    for (file, text, reason) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(file);
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        let mut bench = Bench::new().await;
+        bench.config.transformer.models = Some(folder.path().to_owned());
+        let error = Transformer::open(&bench.config).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{file}: {error}");
+    }
+    // What only the published columns show is refused when they are there.
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("marts")).unwrap();
+    fs::write(folder.path().join("marts/poll_days.sql"), undescribed).unwrap();
+    let mut bench = Bench::new().await;
+    bench.config.transformer.models = Some(folder.path().to_owned());
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    let error = transformer.catch_up().await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Model { model, .. } if model == "poll_days"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("busiest"), "{error}");
 }

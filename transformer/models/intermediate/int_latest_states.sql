@@ -1,7 +1,7 @@
 -- description: All rows of the newest poll.
 -- grain: icao24
 -- kind: incremental
--- depends: new_latest_states
+-- refresh: incremental
 
 -- @state
 create table if not exists latest_states (

@@ -1,7 +1,7 @@
 -- description: Measures of each poll over all of its rows, cleaned or not.
 -- grain: snapshot_time
 -- kind: incremental
--- depends: new_polls
+-- refresh: incremental
 
 -- @state
 create table if not exists polls (

@@ -1,7 +1,7 @@
 -- description: What came more than once, so that readers of the data files can leave the repeats out.
 -- grain: icao24, snapshot_time
 -- kind: incremental
--- depends: new_repeats
+-- refresh: incremental
 
 -- @state
 create table if not exists repeated_states (

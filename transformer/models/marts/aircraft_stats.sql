@@ -1,8 +1,8 @@
 -- description: Observations by aircraft and callsign, over all cleaned rows within the retention.
--- grain: icao24, callsign, origin_country
+-- grain: icao24, callsign?, origin_country?
 -- kind: incremental
+-- refresh: incremental
 -- publish: 2% of the time, at least every 5m
--- depends: new_aircraft_hours, other_aircraft
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: callsign, null when none was sent
@@ -16,6 +16,16 @@
 --   last_seen: time of the last poll
 --   ground_observations: rows on the ground
 --   airborne_observations: rows in the air; a row that says neither counts in neither
+-- audits:
+--   block sql counts_add_up:
+--       select *
+--       from aircraft_stats
+--       where ground_observations + airborne_observations > total_observations
+--   block sql times_in_order: select * from aircraft_stats where first_seen > last_seen
+--   block sql averages_below_maxima:
+--       select *
+--       from aircraft_stats
+--       where avg_altitude > max_altitude + 0.001 or avg_velocity > max_velocity + 0.001
 
 -- @state
 create table if not exists aircraft_day (

@@ -2,7 +2,7 @@
 --   range, each (icao24, snapshot_time) once.
 -- grain: icao24, snapshot_time
 -- kind: view
--- depends: lake.flight_states, lake.repeated_states, countries
+-- refresh: full
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: callsign, null when none was sent

@@ -1,9 +1,9 @@
 -- description: Who flies where in the newest poll: aircraft by country of registration and region of
 --   the position. Only aircraft with a position count, so that the rows add up to those of
 --   current_positions.
--- grain: origin_country, position_region
+-- grain: origin_country?, position_region
 -- kind: full
--- depends: int_latest_states, countries
+-- refresh: full
 -- columns:
 --   origin_country: country of registration as OpenSky spells it, null when none was sent
 --   position_region: EU, US_CA, ASIA or Other, by where the aircraft is
@@ -11,6 +11,8 @@
 --   snapshot_time: the poll's own time
 --   aircraft: aircraft of the country in the region
 --   airborne: those of them in the air; a row that says neither is not among them
+-- audits:
+--   block sql counts_add_up: select * from corridors where airborne > aircraft
 
 -- @select
 with states as (

@@ -2,7 +2,7 @@
 --   after their rows have left the lake.
 -- grain: fetch_date, origin_country
 -- kind: incremental
--- depends: new_aircraft_hours, countries
+-- refresh: affected keys
 -- columns:
 --   fetch_date: day of the polls, UTC
 --   origin_country: country of registration as OpenSky spells it
@@ -18,6 +18,13 @@
 --   airborne_count: rows in the air; a row that says neither counts in neither
 --   iso_a2: ISO 3166 code of two letters, null for a name that is not mapped
 --   region: EU, US_CA, ASIA or Other
+-- audits:
+--   block sql counts_add_up:
+--       select * from country_daily where ground_count + airborne_count > total_observations
+--   block sql aircraft_within_rows:
+--       select * from country_daily where unique_aircraft not between 1 and total_observations
+--   block sql times_in_order: select * from country_daily where first_seen > last_seen
+--   warn range(avg_velocity, 0, 400)
 
 -- @state
 create table if not exists country_days (

@@ -1,7 +1,7 @@
 -- description: Observations by country of registration, over all cleaned rows within the retention.
 -- grain: origin_country
 -- kind: incremental
--- depends: new_aircraft_hours, countries
+-- refresh: incremental
 -- columns:
 --   origin_country: country of registration as OpenSky spells it
 --   total_observations: cleaned rows
@@ -14,6 +14,15 @@
 --   airborne_count: rows in the air; a row that says neither counts in neither
 --   iso_a2: ISO 3166 code of two letters, null for a name that is not mapped
 --   region: EU, US_CA, ASIA or Other
+-- audits:
+--   block sql counts_add_up:
+--       select * from country_stats where ground_count + airborne_count > total_observations
+--   block sql aircraft_within_rows:
+--       select * from country_stats where unique_aircraft not between 1 and total_observations
+--   block sql times_in_order: select * from country_stats where first_seen > last_seen
+--   warn range(avg_altitude, -500, 20000)
+--   warn range(avg_velocity, 0, 400)
+--   warn sql unmapped_country: select * from country_stats where iso_a2 is null
 
 -- @state
 create table if not exists country_day (

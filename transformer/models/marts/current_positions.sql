@@ -1,7 +1,7 @@
 -- description: Aircraft of the newest poll that have a position.
 -- grain: icao24
 -- kind: full
--- depends: int_latest_states, countries
+-- refresh: full
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: callsign, null when none was sent
@@ -21,6 +21,12 @@
 --   dq_ok: the row passes every quality flag
 --   origin_region: region of the country of registration
 --   position_region: region of the position
+-- audits:
+--   warn range(latitude, -90, 90)
+--   warn range(longitude, -180, 180)
+--   block sql one_poll:
+--       select * from current_positions
+--       where snapshot_time <> (select max(snapshot_time) from current_positions)
 
 -- @select
 with states as (

@@ -9,13 +9,19 @@
 --   capital letters and digits).
 -- grain: fetch_hour, rule
 -- kind: incremental
--- depends: new_quality
+-- refresh: affected keys
 -- columns:
 --   fetch_hour: start of the hour of the polls, UTC
 --   rule: name of the rule
 --   checked: rows that the rule applies to
 --   failed: rows among them that break it
 --   ok_rate: share of the checked rows that pass, 0 to 1
+-- audits:
+--   block range(ok_rate, 0, 1)
+--   block sql failed_within_checked: select * from data_quality where failed > checked
+--   warn sql much_failed:
+--       select * from data_quality
+--       where ok_rate < 0.5 and checked >= 100 and rule <> 'stale_position'
 
 -- @state
 create table if not exists quality_hours (

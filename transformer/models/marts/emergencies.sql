@@ -4,8 +4,8 @@
 --   back at the code within ten minutes is still in the same one. All rows count, cleaned or not.
 -- grain: icao24, squawk, from_time
 -- kind: incremental
+-- refresh: incremental
 -- publish: 2% of the time, at least every 1m
--- depends: new_emergencies, int_latest_states
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: the last callsign of the episode, null when none was sent
@@ -23,6 +23,10 @@
 --   last_longitude: degrees, east positive, of the last position
 --   min_altitude: lowest barometric altitude in metres
 --   max_altitude: highest barometric altitude in metres
+-- audits:
+--   block sql times_in_order: select * from emergencies where from_time > to_time
+--   block sql known_codes:
+--       select * from emergencies where squawk not in ('7500', '7600', '7700')
 
 -- @state
 create table if not exists emergency_states (

@@ -2,14 +2,20 @@
 --   cells with more than 5 rows.
 -- grain: lat_grid, lon_grid
 -- kind: incremental
+-- refresh: incremental
 -- publish: 2% of the time, at least every 5m
--- depends: new_cell_days
 -- columns:
 --   lat_grid: southern edge of the cell in degrees
 --   lon_grid: western edge of the cell in degrees
 --   flight_count: cleaned rows in the air
 --   unique_aircraft: different icao24 addresses in the air
 --   avg_altitude: mean barometric altitude in metres, nulls left out
+-- audits:
+--   block range(lat_grid, -90, 90)
+--   block range(lon_grid, -180, 180)
+--   block sql more_than_five: select * from flight_density_grid where flight_count <= 5
+--   block sql aircraft_within_rows:
+--       select * from flight_density_grid where unique_aircraft not between 1 and flight_count
 
 -- @state
 -- A cell is numbered (lat_grid + 90) * 361 + lon_grid + 180.

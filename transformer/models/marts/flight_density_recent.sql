@@ -4,8 +4,8 @@
 --   longer than its name says, and begins at window_from.
 -- grain: window_hours, lat_grid, lon_grid
 -- kind: incremental
+-- refresh: incremental
 -- publish: 2% of the time, at least every 5m
--- depends: new_cell_slots, int_latest_states
 -- columns:
 --   window_hours: 1 or 24
 --   lat_grid: southern edge of the cell in degrees
@@ -15,6 +15,11 @@
 --   avg_altitude: mean barometric altitude in metres, nulls left out
 --   window_from: start of the window
 --   window_to: its end, the time of the newest poll
+-- audits:
+--   block range(lat_grid, -90, 90)
+--   block range(lon_grid, -180, 180)
+--   block sql aircraft_within_rows:
+--       select * from flight_density_recent where unique_aircraft not between 1 and flight_count
 
 -- @state
 -- What came since the mart was published last. A cell is numbered

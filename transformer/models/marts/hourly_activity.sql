@@ -1,7 +1,7 @@
 -- description: Activity by hour, over all cleaned rows within the retention.
 -- grain: fetch_hour
 -- kind: incremental
--- depends: new_aircraft_hours
+-- refresh: incremental
 -- columns:
 --   fetch_hour: start of the hour, UTC
 --   total_flights: cleaned rows of the hour's polls
@@ -10,6 +10,14 @@
 --   avg_velocity: mean speed over ground in metres per second, nulls left out
 --   ground_count: rows on the ground
 --   airborne_count: rows in the air; a row that says neither counts in neither
+-- audits:
+--   block sql counts_add_up:
+--       select * from hourly_activity where ground_count + airborne_count > total_flights
+--   block sql aircraft_within_rows:
+--       select * from hourly_activity where unique_aircraft not between 1 and total_flights
+--   block sql whole_hours: select * from hourly_activity where epoch(fetch_hour) % 3600 <> 0
+--   warn range(avg_altitude, -500, 20000)
+--   warn range(avg_velocity, 0, 400)
 
 -- @state
 create table if not exists hours (

@@ -1,7 +1,7 @@
 -- description: Measures of every poll, over all of its rows, cleaned or not.
 -- grain: snapshot_time
 -- kind: incremental
--- depends: int_polls
+-- refresh: affected keys
 -- columns:
 --   snapshot_time: the poll's own time
 --   run_id: the refresh that first saw the poll
@@ -14,6 +14,13 @@
 --   avg_velocity_ms: mean speed over ground in metres per second, nulls left out
 --   max_velocity_ms: highest speed over ground in metres per second
 --   countries: different countries of registration
+-- audits:
+--   block range(dq_ok_rate, 0, 1)
+--   block sql counts_add_up:
+--       select * from kpi_history where on_ground + airborne > aircraft_total
+--   block sql within_total:
+--       select * from kpi_history where greatest(aircraft_with_position, dq_ok) > aircraft_total
+--   warn range(dq_ok_rate, 0.5, 1)
 
 -- @parts
 select distinct utc_date(snapshot_time)::varchar as part

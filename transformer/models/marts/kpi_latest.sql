@@ -1,7 +1,7 @@
 -- description: Measures of the newest poll.
 -- grain: one row
 -- kind: full
--- depends: int_polls, int_latest_states
+-- refresh: full
 -- columns:
 --   snapshot_time: the poll's own time
 --   run_id: the refresh that first saw the poll
@@ -15,6 +15,13 @@
 --   max_velocity_ms: highest speed over ground in metres per second
 --   countries: different countries of registration
 --   top_origin_countries: the five countries with most rows, as JSON text
+-- audits:
+--   block range(dq_ok_rate, 0, 1)
+--   block reference(snapshot_time, kpi_history.snapshot_time)
+--   block sql counts_add_up: select * from kpi_latest where on_ground + airborne > aircraft_total
+--   warn range(dq_ok_rate, 0.5, 1)
+--   warn freshness(10m)
+--   warn volume(50)
 
 -- @select
 with polls as (

@@ -1,10 +1,10 @@
 -- description: Activity by day and operator, over all cleaned rows within the retention. The operator
 --   is the ICAO designator that an airline's callsigns begin with: three letters before a digit, as
 --   DLH in DLH4AB. Rows with another callsign, such as a registration, or without one, have none.
--- grain: fetch_date, operator
+-- grain: fetch_date, operator?
 -- kind: incremental
+-- refresh: incremental
 -- publish: 1% of the time, at least every 5m
--- depends: aircraft_stats, int_polls
 -- columns:
 --   fetch_date: day of the polls, UTC
 --   operator: ICAO designator of three letters, null for rows without one
@@ -17,6 +17,11 @@
 --   last_seen: time of the operator's last poll of the day
 --   ground_count: rows on the ground
 --   airborne_count: rows in the air; a row that says neither counts in neither
+-- audits:
+--   block sql counts_add_up:
+--       select * from operator_daily where ground_count + airborne_count > total_observations
+--   block sql aircraft_within_rows:
+--       select * from operator_daily where unique_aircraft not between 1 and total_observations
 
 -- @parts
 select distinct utc_date(snapshot_time)::varchar as part

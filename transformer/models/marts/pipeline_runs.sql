@@ -2,6 +2,7 @@
 --   log files, within transformer.keep_runs. A run is seen here once it has ended.
 -- grain: run_id
 -- kind: incremental
+-- refresh: affected keys
 -- columns:
 --   run_id: id of the run; its log file is RUN_ID.log in the folder transformer.logs
 --   kind: what started it, one of continuous, cron, once, refresh, rebuild, backfill
@@ -14,6 +15,8 @@
 --   snapshot_id: the lake's snapshot that it read
 --   generation: the generation that it published, null when it published none
 --   error: why it did not succeed
+-- audits:
+--   warn sql times_in_order: select * from pipeline_runs where started > finished
 
 -- @state
 -- Filled for each publication with the runs of the days that the mart lacks.

@@ -2,7 +2,7 @@
 --   not. A region without a row in a poll is left out of it.
 -- grain: snapshot_time, region
 -- kind: incremental
--- depends: new_region_polls
+-- refresh: affected keys
 -- columns:
 --   snapshot_time: the poll's own time
 --   region: EU, US_CA, ASIA or Other, by country of registration
@@ -14,6 +14,11 @@
 --   dq_ok_rate: their share, 0 to 1
 --   avg_velocity_ms: mean speed over ground in metres per second, nulls left out
 --   avg_velocity_ms_in_air: the same over rows in the air only
+-- audits:
+--   block range(dq_ok_rate, 0, 1)
+--   block range(aircraft_share, 0, 1)
+--   block sql counts_add_up:
+--       select * from region_kpi_history where on_ground + airborne > aircraft_total
 
 -- @state
 create table if not exists region_polls (

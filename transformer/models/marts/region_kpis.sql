@@ -2,7 +2,7 @@
 --   or not. A region without a row in the poll is left out.
 -- grain: region
 -- kind: full
--- depends: int_latest_states, countries
+-- refresh: full
 -- columns:
 --   region: EU, US_CA, ASIA or Other, by country of registration
 --   snapshot_time: the poll's own time
@@ -14,6 +14,10 @@
 --   dq_ok_rate: their share, 0 to 1
 --   avg_velocity_ms: mean speed over ground in metres per second, nulls left out
 --   avg_velocity_ms_in_air: the same over rows in the air only
+-- audits:
+--   block range(dq_ok_rate, 0, 1)
+--   block range(aircraft_share, 0, 1)
+--   block sql counts_add_up: select * from region_kpis where on_ground + airborne > aircraft_total
 
 -- @select
 with states as (

@@ -3,7 +3,7 @@
 --   the lower address.
 -- grain: icao24
 -- kind: full
--- depends: int_latest_states, countries
+-- refresh: full
 -- columns:
 --   icao24: ICAO 24-bit address
 --   rank: 1 is the fastest
@@ -18,6 +18,8 @@
 --   true_track: degrees clockwise from north
 --   last_contact: time of the last message
 --   snapshot_time: the poll's own time
+-- audits:
+--   block range(rank, 1, 25)
 
 -- @select
 with states as (

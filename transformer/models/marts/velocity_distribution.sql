@@ -4,13 +4,17 @@
 --   velocity_percentiles says how many there are.
 -- grain: bin_from
 -- kind: full
--- depends: int_latest_states
+-- refresh: full
 -- columns:
 --   bin_from: lower edge of the bin in metres per second, belongs to the bin
 --   bin_to: upper edge of the bin in metres per second, belongs to the next one, except 400
 --   aircraft: rows of the poll with a speed in the bin, on the ground or in the air
 --   airborne: those of them in the air; a row that says neither is not among them
 --   snapshot_time: the poll's own time
+-- audits:
+--   block range(bin_from, 0, 390)
+--   block range(bin_to, 10, 400)
+--   block sql counts_add_up: select * from velocity_distribution where airborne > aircraft
 
 -- @select
 with states as (

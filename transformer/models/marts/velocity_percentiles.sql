@@ -2,7 +2,7 @@
 --   400 m/s too; between two neighbours a percentile is interpolated.
 -- grain: one row
 -- kind: full
--- depends: int_latest_states
+-- refresh: full
 -- columns:
 --   snapshot_time: the poll's own time
 --   aircraft: rows of the poll with a speed
@@ -13,6 +13,10 @@
 --   p50_in_air: p50 of the aircraft in the air
 --   p90_in_air: p90 of the aircraft in the air
 --   p99_in_air: p99 of the aircraft in the air
+-- audits:
+--   block sql in_order: select * from velocity_percentiles where p50 > p90 or p90 > p99
+--   block sql outside_within_all: select * from velocity_percentiles where outside > aircraft
+--   warn range(p99, 0, 400)
 
 -- @select
 with states as (

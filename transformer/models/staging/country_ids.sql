@@ -1,7 +1,8 @@
 -- description: Numbers of the countries of registration, by which a poll's set of countries is kept.
 -- grain: origin_country
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   origin_country: country of registration as OpenSky spells it
 --   country_id: its number, from 1: its bit from the right

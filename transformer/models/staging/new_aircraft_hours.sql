@@ -1,7 +1,8 @@
 -- description: Cleaned rows of the batch by hour, aircraft and callsign.
--- grain: hour, aircraft, callsign, origin_country
+-- grain: hour, aircraft, callsign?, origin_country?
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   hour: start of the hour, UTC
 --   aircraft: the icao24 address as a number, or the one that other_aircraft gives it

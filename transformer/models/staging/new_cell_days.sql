@@ -1,7 +1,8 @@
 -- description: Cleaned rows of the batch in the air, by day, cell of one degree and aircraft.
 -- grain: day, cell, aircraft
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   day: date, UTC
 --   cell: number of the cell, (lat_grid + 90) * 361 + lon_grid + 180

@@ -2,7 +2,8 @@
 --   those of the 25 hours before the newest poll.
 -- grain: slot, lat_grid, lon_grid, aircraft
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   slot: start of the five minutes, UTC
 --   lat_grid: southern edge of the cell in degrees; its size is transformer.density_cell_degrees

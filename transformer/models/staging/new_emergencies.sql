@@ -1,7 +1,8 @@
 -- description: Rows of the batch with a squawk that calls for help: 7500, 7600 or 7700; cleaned or not.
 -- grain: icao24, snapshot_time
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: callsign, null when none was sent

@@ -1,7 +1,8 @@
 -- description: Rows of the batch's newest poll that count.
 -- grain: icao24
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: callsign, null when none was sent

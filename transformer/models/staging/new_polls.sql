@@ -1,7 +1,8 @@
 -- description: Measures of the batch's polls, over all of their rows that count, cleaned or not.
 -- grain: snapshot_time
 -- kind: native
--- depends: lake.flight_states, countries
+-- refresh: incremental
+-- source: aviation.flight_states, countries
 -- columns:
 --   snapshot_time: the poll's own time
 --   aircraft_total: rows

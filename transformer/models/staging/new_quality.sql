@@ -5,7 +5,8 @@
 --   unmapped_country (not in the seed), callsign_form (1 to 8 capital letters and digits).
 -- grain: hour, rule
 -- kind: native
--- depends: lake.flight_states, countries
+-- refresh: incremental
+-- source: aviation.flight_states, countries
 -- columns:
 --   hour: start of the hour, UTC
 --   rule: the rule

@@ -2,7 +2,8 @@
 --   count, cleaned or not.
 -- grain: snapshot_time, region
 -- kind: native
--- depends: lake.flight_states, countries
+-- refresh: incremental
+-- source: aviation.flight_states, countries
 -- columns:
 --   snapshot_time: the poll's own time
 --   region: region of the country of registration; Other for one without a region, and for none

@@ -1,7 +1,8 @@
 -- description: Rows of the batch that had been counted; the same may stand here several times.
--- grain: one repeated row
+-- grain: icao24, snapshot_time
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   icao24: ICAO 24-bit address
 --   snapshot_time: the poll's own time

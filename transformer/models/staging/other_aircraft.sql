@@ -2,7 +2,8 @@
 --   others are their own number.
 -- grain: icao24
 -- kind: native
--- depends: lake.flight_states
+-- refresh: incremental
+-- source: aviation.flight_states
 -- columns:
 --   icao24: the address as it was sent
 --   aircraft: its number, from 16777216

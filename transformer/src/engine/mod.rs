@@ -20,7 +20,7 @@ pub use count::Counted;
 use service::lock::Lock;
 pub use state::Totals;
 
-use crate::models::{self, Models};
+use crate::models::Models;
 use crate::schema::quote;
 use crate::{Error, TransformerConfig, lock};
 
@@ -52,7 +52,7 @@ impl Engine {
     pub fn open(config: &TransformerConfig) -> Result<Engine, Error> {
         let folder = absolute(&config.analytics)?;
         let lock = lock::take(&folder)?;
-        let models = Models::embedded()?;
+        let models = Models::load(config.models.as_deref())?;
         let cell_degrees = cell_degrees(config)?;
         let path = folder.join("contrail.duckdb");
         let mut conn = connect(&path, &folder, config)?;
@@ -101,8 +101,8 @@ impl Engine {
 
     /// Seeds, macros and the models' tables.
     fn prepare(&self, folder: &Path) -> Result<(), Error> {
-        for name in ["countries", "regions"] {
-            self.load_seed(folder, name)?;
+        for (name, text) in self.models.files().seeds() {
+            self.load_seed(folder, name, text)?;
         }
         self.run("define the macros", &self.macros()?)?;
         let cells = format!("set variable cell_degrees = {}::double", self.cell_degrees);
@@ -116,9 +116,9 @@ impl Engine {
         Ok(())
     }
 
-    fn load_seed(&self, folder: &Path, name: &str) -> Result<(), Error> {
+    fn load_seed(&self, folder: &Path, name: &str, text: &str) -> Result<(), Error> {
         let file = folder.join(format!("{name}.csv"));
-        std::fs::write(&file, models::seed(name)).map_err(Error::file("write", &file))?;
+        std::fs::write(&file, text).map_err(Error::file("write", &file))?;
         let sql = format!(
             "create or replace temp table {name} as {}",
             read_seed(&file)

@@ -98,7 +98,7 @@ impl Generation {
 }
 
 /// Name of a generation's folder.
-pub(super) fn folder_name(number: u64) -> String {
+pub(crate) fn folder_name(number: u64) -> String {
     format!("gen-{number}")
 }
 

@@ -7,9 +7,10 @@
 //!
 //! - [`generation`]: what is in a generation, as `generation.json` says.
 //! - `export`: writing one.
-//! - `views`: `views.duckdb` and `init.sql`.
+//! - `views`: `views.duckdb` and `init.sql`; `comments`: what the views say of themselves.
 //! - `sweep`: removing old ones.
 
+mod comments;
 mod export;
 pub mod generation;
 mod sweep;
@@ -20,8 +21,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+pub(crate) use generation::folder_name;
 pub use generation::{Generation, MartEntry};
+pub(crate) use sweep::kept;
 pub use views::init_sql;
+pub(crate) use views::init_sql_of;
 
 use crate::engine::{Engine, Totals, absolute};
 use crate::models::{Model, Publish};

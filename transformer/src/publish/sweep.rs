@@ -7,11 +7,18 @@ use std::time::{Duration, SystemTime};
 use super::generation::{Generation, number_of};
 use crate::Error;
 
-/// The highest number of a generation in the folder, or 0.
-pub(super) fn newest(folder: &Path) -> Result<u64, Error> {
+/// The numbers of the generations in the folder, ascending.
+pub(crate) fn kept(folder: &Path) -> Result<Vec<u64>, Error> {
     let entries = fs::read_dir(folder).map_err(Error::file("read the folder", folder))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| number_of(&name)).max().unwrap_or(0))
+    let mut numbers: Vec<u64> = names.filter_map(|name| number_of(&name)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The highest number of a generation in the folder, or 0.
+pub(super) fn newest(folder: &Path) -> Result<u64, Error> {
+    Ok(kept(folder)?.last().copied().unwrap_or(0))
 }
 
 /// Removes what a crash has left: folders that were being written, and generations newer than

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::comments;
 use crate::Error;
 use crate::engine::{Engine, read_seed};
-use crate::models::hex;
+use crate::models::{Model, hex};
 use crate::schema::{SourceSchema, quote};
 
 /// The newest format that the DuckDB versions of all supported readers open.
@@ -25,6 +26,15 @@ pub(super) struct Views {
 /// The statements a reader runs on every connection before it queries `views.duckdb`. They
 /// choose the generation that the connection reads.
 pub fn init_sql(published: &Path) -> String {
+    let current = quote(&published.join("CURRENT").to_string_lossy());
+    init_sql_of(
+        published,
+        &format!("(select trim(content) from read_text({current}))"),
+    )
+}
+
+/// The same for the generation that an SQL expression names.
+pub(crate) fn init_sql_of(published: &Path, generation: &str) -> String {
     let file = |tail: &str| {
         format!(
             "{} || getvariable('gen') || {}",
@@ -35,13 +45,12 @@ pub fn init_sql(published: &Path) -> String {
     let lake_files = file("/lake_files.parquet");
     let empty = file("/no_flight_states.parquet");
     format!(
-        "set variable gen = (select trim(content) from read_text({}));
+        "set variable gen = {generation};
 set variable files = (
     select [{empty}] || coalesce(list(file), []) from read_parquet({lake_files})
 );
 set variable since = (select min(since) from read_parquet({lake_files}));
 ",
-        quote(&published.join("CURRENT").to_string_lossy()),
     )
 }
 
@@ -54,7 +63,10 @@ pub(super) fn prepare(
 ) -> Result<Views, Error> {
     let sql = definition(engine, schema, folder)?;
     let init = init_sql(folder);
-    let fingerprint = hex(&Sha256::digest(format!("{STORAGE_VERSION}{init}{sql}")));
+    let described: String = engine.models().iter().map(comments::of).collect();
+    let fingerprint = hex(&Sha256::digest(format!(
+        "{STORAGE_VERSION}{init}{sql}{described}"
+    )));
     let in_place = fs::read_to_string(folder.join(FINGERPRINT)).unwrap_or_default();
     if in_place == fingerprint && folder.join(DATABASE).exists() {
         return Ok(Views {
@@ -78,23 +90,34 @@ pub(super) fn prepare(
     let database = workshop.join(DATABASE);
     let example = example.file_name().unwrap_or_default().to_string_lossy();
     let empty = folder.join(&*example).join("no_flight_states.parquet");
+    let seeds = engine.models().files().seeds();
+    let seeds: Vec<_> = seeds
+        .map(|(name, _)| {
+            format!(
+                "create table {name} as {};",
+                read_seed(&engine.seed_file(name))
+            )
+        })
+        .collect();
+    let seeds = seeds.join("\n");
     let sql = format!(
         "attach {} as views (storage_version '{STORAGE_VERSION}');
         use views;
         set variable gen = {};
         set variable files = [{}];
-        create table countries as {};
-        {sql}
-        use memory;
-        detach views;",
+        {seeds}
+        {sql}",
         quote(&database.to_string_lossy()),
         quote(&example),
         quote(&empty.to_string_lossy()),
-        read_seed(&engine.seed_file("countries")),
     );
     // A database of its own, so that no name of the private one can get into a view.
-    let run = || duckdb::Connection::open_in_memory()?.execute_batch(&sql);
-    run().map_err(Error::duck("cannot make the views"))?;
+    let failed = |error: duckdb::Error| Error::duck("cannot make the views")(error);
+    let conn = duckdb::Connection::open_in_memory().map_err(failed)?;
+    conn.execute_batch(&sql).map_err(failed)?;
+    let comments = comments::statements(&conn, engine.models())?;
+    let finish = format!("{comments} use memory; detach views;");
+    conn.execute_batch(&finish).map_err(failed)?;
     Ok(Views {
         fingerprint,
         made: Some(database),
@@ -150,23 +173,21 @@ fn definition(engine: &Engine, schema: &SourceSchema, folder: &Path) -> Result<S
             "/*.parquet"
         };
         let tail = format!("/{}{tail}", mart.name);
-        sql.push_str(&view(
-            &mart.name,
-            &format!("select * from {}", file(&tail)),
-            &mart.description,
-        ));
+        let select = format!("select * from {}", file(&tail));
+        sql.push_str(&view(mart, &select));
     }
-    let status = format!("select * from {}", file("/mart_status.parquet"));
-    sql.push_str(&view("mart_status", &status, "How fresh each mart is."));
-    for model in engine.models().views() {
-        sql.push_str(&view(&model.name, &model.select, &model.description));
+    for mart in engine.models().native_marts() {
+        let tail = format!("/{}.parquet", mart.name);
+        let select = format!("select * from {}", file(&tail));
+        sql.push_str(&view(mart, &select));
+    }
+    // They may read other marts, and each other in their order.
+    for mart in engine.models().views() {
+        sql.push_str(&view(mart, &mart.select));
     }
     Ok(sql)
 }
 
-fn view(name: &str, select: &str, description: &str) -> String {
-    format!(
-        "create view {name} as {select};\ncomment on view {name} is {};\n",
-        quote(description)
-    )
+fn view(mart: &Model, select: &str) -> String {
+    format!("create view {} as {select};\n", mart.name)
 }

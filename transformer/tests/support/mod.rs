@@ -125,6 +125,7 @@ pub fn config(folder: &Path) -> Config {
             keep_runs: Duration::from_secs(30 * 86_400),
             analytics: folder.join("analytics"),
             published: folder.join("published"),
+            models: None,
             poll_interval: Duration::from_millis(50),
             window: Duration::from_secs(24 * 3600),
             keep_generations: Duration::from_secs(1800),

@@ -1,0 +1,14 @@
+-- description: How fresh each mart is.
+-- grain: mart
+-- kind: native
+-- refresh: incremental
+-- source: transformer
+-- columns:
+--   mart: name of the mart
+--   generation: the generation in which it was last written; since then its files are the same
+--   rows: its rows
+--   as_of: time of the newest poll that it has counted
+--   refreshed_at: when it was last written
+--   duration: seconds that took
+-- audits:
+--   warn range(duration, 0, 60)
