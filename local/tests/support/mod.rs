@@ -275,4 +275,105 @@ pub fn check_all(connection: &Connection) {
                 when baro_altitude is not null then 'High' end as altitude_category,
         from cleaned where snapshot_time >= (select max(snapshot_time) from raw) - interval 1 day",
     );
+    check_newest_poll(connection);
+    check_history(connection);
+}
+
+/// Checks the marts of the newest poll against the raw rows.
+#[track_caller]
+fn check_newest_poll(connection: &Connection) {
+    connection
+        .execute_batch(
+            "create or replace view newest as
+            select * from raw where snapshot_time = (select max(snapshot_time) from raw)",
+        )
+        .unwrap();
+    check(
+        connection,
+        "region_kpis",
+        &["region"],
+        "select coalesce(region, 'Other') as region, count(*) as aircraft_total,
+            count(*) filter (on_ground) as on_ground, avg(velocity) as avg_velocity_ms,
+            avg(velocity) filter (not on_ground) as avg_velocity_ms_in_air
+        from newest left join published.countries using (origin_country) group by 1",
+    );
+    check(
+        connection,
+        "corridors",
+        &["origin_country", "position_region"],
+        "select origin_country, position_region, count(*) as aircraft
+        from published.current_positions group by 1, 2",
+    );
+    check(
+        connection,
+        "speed_outliers",
+        &["icao24"],
+        "select icao24, callsign, origin_country, velocity, latitude, longitude
+        from newest where not on_ground and velocity is not null
+        order by velocity desc, icao24 limit 25",
+    );
+    check(
+        connection,
+        "velocity_distribution",
+        &["bin_from"],
+        "select lower as bin_from, lower + 10 as bin_to, count(velocity) as aircraft
+        from (select unnest(range(0, 400, 10))::double as lower)
+        left join newest on velocity >= lower
+            and (velocity < lower + 10 or velocity = 400 and lower = 390)
+        group by 1",
+    );
+    check(
+        connection,
+        "velocity_percentiles",
+        &["snapshot_time"],
+        "select any_value(snapshot_time) as snapshot_time, quantile_cont(velocity, 0.5) as p50,
+            quantile_cont(velocity, 0.9) as p90, quantile_cont(velocity, 0.99) as p99
+        from newest",
+    );
+}
+
+/// Checks the further marts of history against the raw rows.
+#[track_caller]
+fn check_history(connection: &Connection) {
+    check(
+        connection,
+        "region_kpi_history",
+        &["snapshot_time", "region"],
+        "select snapshot_time, coalesce(region, 'Other') as region, count(*) as aircraft_total,
+            count(*) filter (on_ground) as on_ground, avg(velocity) as avg_velocity_ms,
+            avg(velocity) filter (not on_ground) as avg_velocity_ms_in_air
+        from raw left join published.countries using (origin_country) group by 1, 2",
+    );
+    check(
+        connection,
+        "country_daily",
+        &["fetch_date", "origin_country"],
+        "select snapshot_time::date as fetch_date, origin_country,
+            count(*) as total_observations, count(distinct icao24) as unique_aircraft,
+            avg(baro_altitude) as avg_altitude, avg(velocity) as avg_velocity
+        from cleaned where origin_country is not null group by 1, 2",
+    );
+    check(
+        connection,
+        "operator_daily",
+        &["fetch_date", "operator"],
+        "select snapshot_time::date as fetch_date,
+            case when callsign similar to '[A-Z]{3}[0-9].*' then callsign[:3] end as operator,
+            count(*) as total_observations, count(distinct icao24) as unique_aircraft,
+            count(distinct callsign) as unique_callsigns
+        from cleaned group by 1, 2",
+    );
+    check(
+        connection,
+        "flight_density_recent",
+        &["window_hours", "lat_grid", "lon_grid"],
+        "select hours as window_hours, floor(latitude / 0.5) * 0.5 as lat_grid,
+            floor(longitude / 0.5) * 0.5 as lon_grid, count(*) as flight_count,
+            count(distinct icao24) as unique_aircraft, avg(baro_altitude) as avg_altitude
+        from (select unnest([1, 24]) as hours)
+        cross join (select max(snapshot_time) as newest from raw)
+        join cleaned
+            on epoch(snapshot_time) >= epoch(newest) // 300 * 300 - hours * 3600
+        where not on_ground group by 1, 2, 3",
+    );
 }

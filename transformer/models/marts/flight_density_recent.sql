@@ -8,16 +8,16 @@
 -- publish: 2% of the time, at least every 5m
 -- columns:
 --   window_hours: 1 or 24
---   lat_grid: southern edge of the cell in degrees
---   lon_grid: western edge of the cell in degrees
+--   lat_grid: southern edge of the cell in degrees; cells are counted from the equator
+--   lon_grid: western edge of the cell in degrees; cells are counted from the prime meridian
 --   flight_count: cleaned rows in the air
 --   unique_aircraft: different icao24 addresses in the air
 --   avg_altitude: mean barometric altitude in metres, nulls left out
 --   window_from: start of the window
 --   window_to: its end, the time of the newest poll
 -- audits:
---   block range(lat_grid, -90, 90)
---   block range(lon_grid, -180, 180)
+--   block range(lat_grid, -100, 90)
+--   block range(lon_grid, -190, 180)
 --   block sql aircraft_within_rows:
 --       select * from flight_density_recent where unique_aircraft not between 1 and flight_count
 
