@@ -9,11 +9,14 @@ use axum::Router;
 use clap::{Args, Parser, Subcommand};
 use indicatif::HumanCount;
 use service::cli::CommonArgs;
+use service::data_folder::DataFolder;
 use service::fault::{Failure, exit_with};
 use service::health::Health;
 use service::shutdown::Shutdown;
 use service::{config, http, metrics};
 use tokio::runtime::Runtime;
+use transformer::cli::export::ExportArgs;
+use transformer::cli::lineage::LineageArgs;
 
 use crate::config::{Command, Config};
 use crate::display::{self, Display};
@@ -56,6 +59,10 @@ enum Commands {
     Replay(ReplayArgs),
     /// Answer a query over the published marts.
     Query(QueryArgs),
+    /// Write a published mart to a file, or to standard output.
+    Export(ExportCommand),
+    /// Show which model reads which, down from the lake's tables.
+    Lineage(LineageArgs),
     /// Say what a data folder holds and who uses it.
     Status(StatusArgs),
 }
@@ -115,6 +122,15 @@ struct QueryArgs {
 }
 
 #[derive(Debug, Args)]
+struct ExportCommand {
+    /// Data folder; by default the one where something was published last.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    export: ExportArgs,
+}
+
+#[derive(Debug, Args)]
 struct StatusArgs {
     /// Data folder; by default the one where something was published last.
     #[arg(long, value_name = "DIR")]
@@ -129,6 +145,8 @@ pub fn main() -> ExitCode {
         Commands::Run(args) => run(&common, &args),
         Commands::Replay(args) => replay(&common, args),
         Commands::Query(args) => query(args),
+        Commands::Export(args) => export(args),
+        Commands::Lineage(args) => lineage(&args),
         Commands::Status(args) => status(args),
     };
     match result {
@@ -252,6 +270,17 @@ fn replay(common: &CommonArgs, args: ReplayArgs) -> Result<ExitCode, Error> {
 fn query(args: QueryArgs) -> Result<ExitCode, Error> {
     let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
     display::print(&inspect::query(&data, &args.sql, args.format)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(args: ExportCommand) -> Result<ExitCode, Error> {
+    let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
+    let folder = DataFolder::view(&data)?;
+    Ok(args.export.from(&folder.published())?)
+}
+
+fn lineage(args: &LineageArgs) -> Result<ExitCode, Error> {
+    display::print(&args.of(None)?);
     Ok(ExitCode::SUCCESS)
 }
 
