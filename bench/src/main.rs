@@ -7,9 +7,8 @@
 //! - [`input`]: polls of the simulated fleet as bodies, as Avro records and as rows.
 //! - [`servers`]: an embedded broker and registry; [`process`]: our programs as processes, and
 //!   what Linux says they use.
-//! - [`consumer_stage`], [`producer_stage`], [`refresh`] with [`history`], [`rebuild`],
-//!   [`pipeline`]: the
-//!   measurements.
+//! - [`consumer_stage`], [`producer_stage`], [`refresh`], [`rebuild`] and [`reload`] with
+//!   [`history`], [`pipeline`]: the measurements.
 
 mod report;
 mod sample;
@@ -24,6 +23,7 @@ mod pipeline;
 mod producer_stage;
 mod rebuild;
 mod refresh;
+mod reload;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,6 +67,8 @@ enum Name {
     Refresh,
     /// Everything counted again from a lake of day files.
     Rebuild,
+    /// One more poll against making the marts anew with pandas.
+    Pandas,
     /// The whole pipeline in one process, for a while.
     Pipeline,
 }
@@ -128,6 +130,7 @@ async fn measure(name: Name, folder: &Path, scale: Scale) -> anyhow::Result<Vec<
         Name::Producer => producer_stage::measure(folder, scale).await,
         Name::Refresh => refresh::measure(folder, scale).await,
         Name::Rebuild => rebuild::measure(folder, scale).await,
+        Name::Pandas => reload::measure(folder, scale).await,
         Name::Pipeline => pipeline::measure(folder, scale).await,
     }
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the server scripts share. Sourced, never run.
 #
-# Both scripts keep these promises to the tests that call them:
+# The scripts keep these promises to the tests that call them:
 # - `start` returns when the server answers, and prints `name=value` lines on stdout;
 #   messages go to stderr.
 # - Everything listens on 127.0.0.1 only.
@@ -63,7 +63,7 @@ settle_port() {
 running() {
     local pid
     pid=$(cat "$1/pid" 2>/dev/null) || return 1
-    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "-Dcontrail.dir=$1 " || return 1
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "contrail.dir=$1 " || return 1
     echo "$pid"
 }
 

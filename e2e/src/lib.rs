@@ -4,21 +4,25 @@
 //! A missing server, program or reader fails the test that needs it: nothing is skipped.
 //! Nothing waits for time to pass; [`wait`] waits for a state, with a deadline.
 //!
-//! - [`server`]: Apache Kafka and a schema registry, started by the scripts in `servers/`.
+//! - [`server`]: Apache Kafka, a schema registry and PostgreSQL, started by the scripts in
+//!   `servers/`; [`database`]: asking the last.
 //! - [`process`]: our programs, with signals.
 //! - [`setup`]: what most tests begin with: servers, a folder, consumers.
 //! - [`load`]: polls of a seeded fleet, published in transactions.
 //! - [`topic`]: single records, by a plain Kafka client.
 //! - [`lake`]: the table counted by pyiceberg and by DuckDB, and its catalog locked.
 //! - [`disk`]: a disk that is soon full.
+//! - [`recorded`]: a lake made of recorded bodies, without servers.
 
 // Test support may panic: that is how a test fails.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+pub mod database;
 pub mod disk;
 pub mod lake;
 pub mod load;
 pub mod process;
+pub mod recorded;
 pub mod server;
 pub mod setup;
 pub mod topic;

@@ -128,3 +128,23 @@ impl Registry {
         &mut self.0
     }
 }
+
+/// One PostgreSQL.
+pub struct Postgres(Server);
+
+impl Postgres {
+    /// Starts a server with its data below `folder`.
+    pub fn start(folder: &Path) -> Postgres {
+        Postgres(Server::start("postgres", folder, &[]))
+    }
+
+    /// Address of a database, with the superuser's name and password.
+    pub fn url(&self) -> &str {
+        self.0.value("url")
+    }
+
+    /// The process, for kills and restarts.
+    pub fn server(&mut self) -> &mut Server {
+        &mut self.0
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lake::LakeConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::config::{HttpConfig, HumanDuration, LogConfig, NotifyConfig};
+use service::config::{HttpConfig, HumanDuration, LogConfig, NotifyConfig, Secret};
 
 /// Defaults of the `[transformer]` section.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -107,6 +107,20 @@ pub struct TransformerConfig {
     pub threads: u32,
     /// Size in degrees of the cells of `flight_density_recent`, 0.05 to 10.
     pub density_cell_degrees: f64,
+    /// A PostgreSQL database that the marts are copied to.
+    pub postgres: PostgresConfig,
+}
+
+/// A second home of the marts, for tools that prefer a server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// Where the marts are copied to after each generation, such as
+    /// `postgresql://user:password@host:5432/database`. Empty: nowhere. It is spoken without
+    /// TLS, so over a network that is trusted.
+    pub url: Secret,
+    /// Schema that the tables are in. It is made when it is missing, and is Contrail's alone.
+    pub schema: String,
 }
 
 impl service::cli::ServiceConfig for Config {

@@ -174,6 +174,9 @@ pub enum Error {
     /// Notifications cannot be sent.
     #[error(transparent)]
     Notify(#[from] NotifyError),
+    /// The copy to PostgreSQL failed.
+    #[error(transparent)]
+    Postgres(#[from] crate::publish::postgres::PostgresError),
     /// A test asked a step to fail.
     #[error("a test ended the work at {0}")]
     CrashPoint(&'static str),
@@ -284,6 +287,7 @@ impl Faulty for Error {
     fn fault(&self) -> Fault {
         match self {
             Error::Lake(error) => error.fault(),
+            Error::Postgres(error) => error.fault(),
             Error::NotLocal(_)
             | Error::Locked { .. }
             | Error::Config { .. }
@@ -310,11 +314,19 @@ impl Faulty for Error {
     fn retryable(&self) -> bool {
         match self {
             Error::Lake(error) => error.retryable(),
+            Error::Postgres(error) => error.retryable(),
             Error::Changes { .. }
             | Error::File { .. }
             | Error::Duck { .. }
             | Error::Blocked { .. } => true,
             _ => false,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Error::Postgres(error) => error.remedy(),
+            _ => None,
         }
     }
 }

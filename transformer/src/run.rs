@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::outage::Outage;
 use crate::publish::Scope;
+use crate::publish::postgres::Home;
 use crate::runs::schedule::Schedule;
 use crate::runs::{Kind, listing};
 use crate::{Config, Error, Mode, Refreshed, Status, Transformer};
@@ -56,18 +57,29 @@ pub async fn run(
     let transformer = Transformer::open_with(&config, notifier.clone()).await?;
     let mut runner = Runner {
         transformer: Some(transformer),
-        config,
         component: health.component("transformer"),
+        // After the lock is taken: a second transformer does not come to the copy.
+        home: Home::start(&config.transformer, &health)?,
+        config,
         sender: status,
         summary: Summary::default(),
         last_published: Instant::now(),
         outage: Outage::new(notifier.clone()),
     };
-    let done = match runner.config.transformer.mode {
+    let mut done = match runner.config.transformer.mode {
         Mode::Once => runner.once(&shutdown).await,
         Mode::Cron => runner.by_schedule(&schedule, &shutdown).await,
         Mode::Continuous => runner.follow(&shutdown).await,
     };
+    if let Some(home) = runner.home.take()
+        && let Err(error) = home.finish().await
+    {
+        // Everything is published; who asked for just that is told what is missing.
+        match runner.config.transformer.mode {
+            Mode::Once if done.is_ok() => done = Err(error),
+            _ => tracing::warn!(%error, "the last generation is not in PostgreSQL"),
+        }
+    }
     if let Err(error) = &done {
         runner.outage.ended(error);
     }
@@ -82,6 +94,8 @@ struct Runner {
     transformer: Option<Transformer>,
     config: Config,
     component: Component,
+    /// The copy in PostgreSQL, if there is to be one.
+    home: Option<Home>,
     sender: Option<watch::Sender<Status>>,
     summary: Summary,
     last_published: Instant,
@@ -233,6 +247,9 @@ impl Runner {
         let published = transformer.publish_scope(scope).await?;
         self.last_published = Instant::now();
         self.summary.generations += 1;
+        if let Some(home) = &self.home {
+            home.announce();
+        }
         metrics::histogram!("contrail_transformer_publish_seconds")
             .record(published.duration.as_secs_f64());
         tracing::debug!(

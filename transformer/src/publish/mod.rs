@@ -9,10 +9,12 @@
 //! - `export`: writing one.
 //! - `views`: `views.duckdb` and `init.sql`; `comments`: what the views say of themselves.
 //! - `sweep`: removing old ones.
+//! - [`postgres`]: a copy of the current one in a PostgreSQL schema.
 
 mod comments;
 mod export;
 pub mod generation;
+pub mod postgres;
 mod sweep;
 mod views;
 

@@ -133,6 +133,10 @@ pub fn config(folder: &Path) -> Config {
             memory_limit: "128MiB".to_owned(),
             threads: 2,
             density_cell_degrees: 0.5,
+            postgres: transformer::config::PostgresConfig {
+                url: service::config::Secret::default(),
+                schema: "contrail".to_owned(),
+            },
         },
         http: service::config::HttpConfig {
             listen: String::new(),
