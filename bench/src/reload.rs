@@ -12,7 +12,7 @@ use transformer::Transformer;
 
 use crate::history::{History, Span};
 use crate::input::{AIRCRAFT, DAY, INTERVAL, NOON};
-use crate::process::mebibytes;
+use crate::process::{mebibytes, own_cpu};
 use crate::report::{Aim, Figure};
 use crate::sample::Sample;
 use crate::{Scale, progress};
@@ -28,6 +28,7 @@ const WARM_UP: usize = 2;
 #[derive(Debug, Deserialize)]
 struct Reload {
     seconds: f64,
+    cpu_seconds: f64,
     steps: BTreeMap<String, f64>,
     rows: u64,
     peak_bytes: u64,
@@ -63,11 +64,16 @@ async fn one_size(folder: &Path, span: Span) -> anyhow::Result<Vec<Figure>> {
     let newest = transformer.status().as_of;
     let mut next = newest.map_or(NOON, |time| time.timestamp()).max(NOON);
     let (mut quick, mut full) = (Vec::new(), Vec::new());
+    let mut cpu = Vec::new();
     for number in 0..2 * (WARM_UP + POLLS) {
         let every_mart = number % 2 == 1;
         next += INTERVAL;
         history.append(next).await?;
+        let cpu_before = own_cpu();
         let took = poll(&mut transformer, every_mart).await?;
+        if number >= 2 * WARM_UP && every_mart {
+            cpu.push(own_cpu().saturating_sub(cpu_before));
+        }
         if number >= 2 * WARM_UP {
             let times = if every_mart { &mut full } else { &mut quick };
             times.push(took);
@@ -81,7 +87,7 @@ async fn one_size(folder: &Path, span: Span) -> anyhow::Result<Vec<Figure>> {
         bail!("pandas read {} rows of {rows}", reload.rows);
     }
     same_marts(&history, &reload)?;
-    Ok(figures(&reload, &quick, &full))
+    Ok(figures(&reload, &quick, &full, &cpu))
 }
 
 /// Counts and publishes one poll, as the service does it.
@@ -139,9 +145,16 @@ fn same_marts(history: &History, reload: &Reload) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn figures(reload: &Reload, quick: &[Duration], full: &[Duration]) -> Vec<Figure> {
+fn figures(
+    reload: &Reload,
+    quick: &[Duration],
+    full: &[Duration],
+    cpu: &[Duration],
+) -> Vec<Figure> {
     let size = format!("{:.0} M rows", reload.rows as f64 / 1e6);
     let (quick, full) = (Sample::milliseconds(quick), Sample::milliseconds(full));
+    // The mean: the system counts CPU time in hundredths of a second.
+    let cpu = cpu.iter().sum::<Duration>().as_secs_f64() * 1e3 / cpu.len() as f64;
     let reloaded = reload.seconds * 1e3;
     let steps = reload.steps.iter();
     let steps: Vec<String> = steps
@@ -166,6 +179,13 @@ fn figures(reload: &Reload, quick: &[Duration], full: &[Duration]) -> Vec<Figure
             "×",
         )
         .aim(Aim::AtLeast(100.0)),
+        Figure::new(
+            STAGE,
+            format!("{size}: the same by CPU time"),
+            reload.cpu_seconds * 1e3 / cpu,
+            "×",
+        )
+        .note(format!("{:.1} s and {cpu:.0} ms", reload.cpu_seconds)),
         Figure::new(
             STAGE,
             format!("{size}: pandas over a poll as the service does it"),
