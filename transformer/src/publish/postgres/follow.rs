@@ -52,7 +52,7 @@ impl Home {
         let task = Task {
             server,
             published: absolute(&config.published)?,
-            models: Arc::new(Models::embedded()?),
+            models: Arc::new(Models::load(config.models.as_deref())?),
             component: health.component("postgres"),
             fingerprints: Fingerprints::default(),
             copied: None,
