@@ -239,3 +239,18 @@ fn a_session_can_be_looked_at_and_asked() {
     }
     case.check(&["query", "selec 1"], USAGE, &["query", "selec"]);
 }
+
+#[test]
+fn lineage_is_shown_without_any_data_and_an_export_needs_some() {
+    let case = Case::new();
+    let shown = case.run(&["lineage", "kpi_latest"]);
+    let text = String::from_utf8_lossy(&shown.stdout);
+    assert!(
+        shown.status.success() && text.contains("int_latest_states"),
+        "{text}"
+    );
+    let refused = case.run(&["export", "--mart", "kpi_latest", "--format", "csv"]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(USAGE), "{text}");
+    assert!(case.content().is_empty());
+}

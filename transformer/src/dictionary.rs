@@ -28,7 +28,7 @@ pub async fn markdown(models: &Models, folder: Option<&Path>) -> Result<String, 
     let types = types(folder).await?;
     let marts: Vec<&Model> = of_layer(models, Layer::Marts);
     let mut text = INTRODUCTION.to_owned();
-    text.push_str("\n| table | one row is one |\n|---|---|\n");
+    text.push_str("\n| table | a row for each |\n|---|---|\n");
     for mart in &marts {
         let _ = writeln!(text, "| [`{0}`](#{0}) | {1} |", mart.name, grain(mart));
     }
@@ -40,7 +40,7 @@ pub async fn markdown(models: &Models, folder: Option<&Path>) -> Result<String, 
         describe(&mut text, mart, types.get(&mart.name).unwrap_or(&none));
     }
     text.push_str("\n## Behind them\n\nTables of the private database and of each batch, which no reader sees.\n");
-    text.push_str("\n| model | one row is one | what it is |\n|---|---|---|\n");
+    text.push_str("\n| model | a row for each | what it is |\n|---|---|---|\n");
     for layer in [Layer::Staging, Layer::Intermediate] {
         for model in of_layer(models, layer) {
             let (name, description) = (&model.name, cell(&model.description));
@@ -58,7 +58,7 @@ fn of_layer(models: &Models, layer: Layer) -> Vec<&Model> {
 
 fn describe(text: &mut String, mart: &Model, types: &[(String, String)]) {
     let _ = writeln!(text, "\n## {}\n\n{}\n", mart.name, mart.description);
-    let _ = writeln!(text, "- One row: {}", grain(mart));
+    let _ = writeln!(text, "- A row for each: {}", grain(mart));
     let _ = writeln!(text, "- Refreshed: {}", mart.refresh);
     let _ = writeln!(text, "- Published: {}", mart.publish);
     let reads = mart.depends.iter().chain(&mart.sources);
@@ -80,7 +80,7 @@ fn describe(text: &mut String, mart: &Model, types: &[(String, String)]) {
 
 fn grain(model: &Model) -> String {
     if model.grain.is_empty() {
-        return "there is one row".to_owned();
+        return "– (one row)".to_owned();
     }
     let columns = model.grain.iter().map(|column| {
         let mark = if column.nullable { " ∅" } else { "" };
