@@ -43,7 +43,10 @@ struct Reload {
 pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>> {
     // The same folder as `refresh`, so that `--data` keeps all histories in one place.
     let folder = folder.join("refresh");
-    let sizes: &[i64] = scale.pick(&[1_000_000, 10_000_000, 50_000_000], &[1_000_000, 10_000_000]);
+    let sizes: &[i64] = scale.pick(
+        &[1_000_000, 10_000_000, 50_000_000],
+        &[1_000_000, 10_000_000],
+    );
     let mut figures = Vec::new();
     for rows in sizes {
         let polls = rows / AIRCRAFT as i64;

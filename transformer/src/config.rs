@@ -7,6 +7,9 @@ use lake::LakeConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::config::{HttpConfig, HumanDuration, LogConfig, NotifyConfig, Secret};
+use service::fault::Failure;
+
+use crate::runs::schedule::Schedule;
 
 /// Defaults of the `[transformer]` section.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -130,5 +133,10 @@ impl service::cli::ServiceConfig for Config {
 
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let schedule = Schedule::of(&self.transformer);
+        schedule.map(drop).map_err(Failure::new)
     }
 }

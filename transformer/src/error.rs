@@ -132,6 +132,14 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// An audit is not written as audits are.
+    #[error("audit {audit}: {reason}")]
+    Audit {
+        /// The audit, and where it stands.
+        audit: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An audit keeps a generation from readers.
     #[error(
         "generation {generation} is not published: {findings}; readers keep the one before, and \
@@ -299,6 +307,7 @@ impl Faulty for Error {
             | Error::NotPublished(_)
             | Error::NoRun { .. }
             | Error::NoMart { .. }
+            | Error::Audit { .. }
             | Error::AmbiguousRun { .. }
             | Error::Query(_) => Fault::Configuration,
             Error::Changes { .. } | Error::File { .. } | Error::Duck { .. } => Fault::Dependency,

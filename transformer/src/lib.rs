@@ -16,6 +16,7 @@
 //! - `fold`: the rows of a batch, added up in one pass into compact tables.
 //! - [`engine`]: the private DuckDB; one refresh is one transaction.
 //! - [`publish`]: generations, views, and their removal.
+//! - [`audit`]: what must hold of a generation before readers see it.
 //! - [`runs`]: what was done and how it ended, schedule, log files.
 //! - [`transformer`]: the two together, as the service uses them.
 //! - [`run`]: the service's loop.
@@ -25,6 +26,7 @@
 //! - [`cases`]: the given/expect cases of models, and what runs them.
 //! - [`cli`]: the commands of the program.
 
+pub mod audit;
 pub mod cases;
 pub mod changes;
 pub mod cli;

@@ -192,7 +192,11 @@ impl Runner {
         }
         // The end of a session leaves every mart as new as what was counted.
         if let Some(mut transformer) = self.transformer.take() {
-            self.publish(&mut transformer, Scope::Full).await?;
+            match self.publish(&mut transformer, Scope::Full).await {
+                // The audits have told it, and nothing is lost: the next session tries again.
+                Err(Error::Blocked { .. }) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
             self.report(&transformer);
         }
         Ok(())
@@ -236,6 +240,9 @@ impl Runner {
             };
             self.publish(transformer, scope).await?;
         }
+        if refreshed.is_none() {
+            transformer.watch().await?;
+        }
         self.report(transformer);
         Ok(refreshed.is_some() && !caught_up)
     }
@@ -262,8 +269,15 @@ impl Runner {
         Ok(())
     }
 
-    /// Everything works.
+    /// Everything works, unless an audit keeps what was counted from readers.
     fn well(&mut self) {
+        if self
+            .transformer
+            .as_ref()
+            .is_some_and(Transformer::is_refused)
+        {
+            return;
+        }
         self.outage.over();
         self.component.ready();
     }

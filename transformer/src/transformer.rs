@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use lake::Lake;
 use serde::Serialize;
 use service::notify::Notifier;
 
+use crate::audit::Auditor;
 use crate::changes::{self, Changes};
 pub use crate::engine::Counted as Refreshed;
 use crate::engine::{Engine, Totals};
@@ -18,6 +19,9 @@ use crate::runs::{Kind, Recorder, RunStatus};
 use crate::schema::SourceSchema;
 use crate::tasks::Days;
 use crate::{Config, Error};
+
+/// When a generation that an audit has refused is tried again although nothing has come.
+const TRY_REFUSED_AGAIN: Duration = Duration::from_secs(300);
 
 /// An open transformer: the one writer of its folders.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct Transformer {
     table_snapshot: Option<i64>,
     totals: Totals,
     generation: u64,
+    /// Epoch and batch of what an audit has refused, and when.
+    refused: Option<((String, i64), Instant)>,
 }
 
 /// What blocks, and is therefore used from blocking threads only.
@@ -39,8 +45,7 @@ struct Works {
     engine: Engine,
     publisher: Publisher,
     runs: Recorder,
-    #[expect(dead_code, reason = "the audits will tell by it")]
-    notifier: Notifier,
+    auditor: Auditor,
 }
 
 /// How far the transformer is.
@@ -79,13 +84,14 @@ impl Transformer {
             let publisher = Publisher::open(&section)?;
             // The lock of the engine is what makes these records ours.
             let runs = Recorder::open(&section)?;
+            let auditor = Auditor::open(engine.models(), &section.logs, notifier)?;
             let totals = engine.totals()?;
             let generation = publisher.current().map_or(0, |current| current.generation);
             let works = Works {
                 engine,
                 publisher,
                 runs,
-                notifier,
+                auditor,
             };
             Ok::<_, Error>((works, totals, generation))
         });
@@ -99,6 +105,7 @@ impl Transformer {
             table_snapshot: None,
             totals,
             generation,
+            refused: None,
         })
     }
 
@@ -145,12 +152,34 @@ impl Transformer {
 
     /// Whether a publication of this scope would change what readers see.
     pub async fn publication_due(&self, scope: Scope) -> Result<bool, Error> {
-        if self.totals.rebuilding {
+        if self.totals.rebuilding || self.is_refused() {
             return Ok(false);
         }
         let totals = self.totals.clone();
         self.blocking(move |works| Ok(works.publisher.due(&works.engine, &totals, scope)))
             .await
+    }
+
+    /// Whether an audit has refused what was counted, and nothing came since: it is not tried
+    /// again with every look, but after a while, since what is wrong may lie in other marts.
+    pub fn is_refused(&self) -> bool {
+        self.refused.as_ref().is_some_and(|((epoch, batch), at)| {
+            let same = *epoch == self.totals.epoch && *batch == self.totals.batch;
+            same && at.elapsed() < TRY_REFUSED_AGAIN
+        })
+    }
+
+    /// Looks at the age of what is published, which grows while nothing comes.
+    pub async fn watch(&self) -> Result<(), Error> {
+        self.blocking(|works| {
+            if works.runs.follows()
+                && let Some(current) = works.publisher.current()
+            {
+                works.auditor.watch(&current.marts);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Publishes a generation. `full` writes every mart that has changed; otherwise those that
@@ -179,12 +208,13 @@ impl Transformer {
                     engine,
                     publisher,
                     runs,
-                    ..
+                    auditor,
                 } = works;
                 let request = Request {
                     scope,
                     only: only.as_ref(),
                     runs,
+                    auditor,
                 };
                 let published = publisher.publish(engine, &schema, request)?;
                 engine.checkpoint()?;
@@ -193,7 +223,13 @@ impl Transformer {
             works.runs.end(RunStatus::Succeeded, None);
             Ok(published)
         };
-        let published = self.blocking(work).await?;
+        let published = self.blocking(work).await;
+        if matches!(published, Err(Error::Blocked { .. })) {
+            let batch = (self.totals.epoch.clone(), self.totals.batch);
+            self.refused = Some((batch, Instant::now()));
+        }
+        let published = published?;
+        self.refused = None;
         self.generation = published.generation;
         Ok(published)
     }

@@ -16,12 +16,13 @@ use support::recompute::compare;
 use support::{Bench, Row, row};
 use transformer::Transformer;
 
-const POINTS: [&str; 7] = [
+const POINTS: [&str; 8] = [
     "transformer.stage.before",
     "transformer.stage.after",
     "transformer.commit.before",
     "transformer.commit.after",
     "transformer.export.middle",
+    "transformer.audit.after",
     "transformer.current.before",
     "transformer.current.after",
 ];

@@ -34,7 +34,9 @@ async fn every_case_of_every_model_holds() {
 fn every_mart_made_by_sql_has_a_case() {
     let models = Models::embedded().unwrap();
     let cases = cases::all(&models).unwrap();
-    for mart in models.marts().chain(models.views()) {
+    // What audits find depends on the audits of all marts: tests/audits.rs has its own.
+    let made = models.marts().filter(|mart| mart.name != "audit_results");
+    for mart in made.chain(models.views()) {
         let has_case = cases.iter().any(|case| case.mart == mart.name);
         assert!(has_case, "{} has no case", mart.name);
     }

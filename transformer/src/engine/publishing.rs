@@ -13,6 +13,18 @@ impl Engine {
         self.transaction(|| self.run(&format!("settle {}", mart.name), &mart.settle))
     }
 
+    /// The numbers in the only row of a query, of which some may be null.
+    pub(crate) fn numbers(
+        &self,
+        action: &str,
+        sql: &str,
+        columns: usize,
+    ) -> Result<Vec<Option<f64>>, Error> {
+        self.conn
+            .query_row(sql, [], |row| (0..columns).map(|at| row.get(at)).collect())
+            .map_err(Error::duck(format!("cannot {action}")))
+    }
+
     /// How many polls a run was the first to see.
     pub(crate) fn polls_of(&self, run_id: &str) -> Result<u64, Error> {
         let sql = format!(

@@ -88,6 +88,31 @@ fn parts(
     Ok((files, written))
 }
 
+/// Takes the parts of a mart that are kept no longer out of a generation that is being written.
+pub(super) fn drop_parts(
+    folder: &Path,
+    entry: &mut MartEntry,
+    is_old: impl Fn(&str) -> bool,
+) -> Result<(), Error> {
+    let old: Vec<String> = entry
+        .files
+        .keys()
+        .filter(|file| is_old(file))
+        .cloned()
+        .collect();
+    for file in old {
+        // The view needs a file to read the columns from.
+        if entry.files.len() == 1 {
+            break;
+        }
+        let path = folder.join(&file);
+        fs::remove_file(&path).map_err(Error::file("remove", &path))?;
+        entry.files.remove(&file);
+        entry.written.remove(&file);
+    }
+    Ok(())
+}
+
 /// Takes the files of a mart over from another generation.
 pub(super) fn link(from: &Path, into: &Path, entry: &MartEntry) -> Result<(), Error> {
     for file in entry.files.keys() {

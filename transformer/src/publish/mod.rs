@@ -29,6 +29,8 @@ pub(crate) use sweep::kept;
 pub use views::init_sql;
 pub(crate) use views::init_sql_of;
 
+use crate::audit::history::History;
+use crate::audit::{AUDIT_RESULTS, Auditor, Subject};
 use crate::engine::{Engine, Totals, absolute};
 use crate::models::{Model, Publish};
 use crate::runs::{self, Recorder, Run};
@@ -69,6 +71,8 @@ pub(crate) struct Request<'a> {
     pub only: Option<&'a BTreeSet<String>>,
     /// The records, of which a run is under way.
     pub runs: &'a mut Recorder,
+    /// Who looks at the generation before readers do.
+    pub auditor: &'a mut Auditor,
 }
 
 /// What one publication did.
@@ -134,8 +138,11 @@ impl Publisher {
         let unfinished = self.folder.join(format!(".unfinished-{number}"));
         fs::create_dir(&unfinished).map_err(Error::file("create the folder", &unfinished))?;
         let done = self.write(engine, schema, request, number, &unfinished);
-        if done.is_err() {
-            sweep::discard(&unfinished);
+        match &done {
+            Ok(_) => sweep::discard(&self.refused()),
+            // What is wrong can be looked at there.
+            Err(Error::Blocked { .. }) => sweep::set_aside(&unfinished, &self.refused()),
+            Err(_) => sweep::discard(&unfinished),
         }
         Ok(Published {
             duration: began.elapsed(),
@@ -166,7 +173,23 @@ impl Publisher {
         self.export_marts(engine, unfinished, &written, at, &mut marts)?;
         let since = self.since(&totals);
         export::window(engine, schema, unfinished, since)?;
-        let run = self.export_records(engine, unfinished, at, &mut marts, request.runs)?;
+        let (run_id, _) = request.runs.begin();
+        let refused = self.refused();
+        let subject = Subject {
+            number,
+            run_id: &run_id,
+            folder: unfinished,
+            refused: &refused,
+            marts: &marts,
+            following: request.runs.follows() && !totals.waiting,
+        };
+        request.auditor.check(engine, subject)?;
+        service::crash_point!(
+            "transformer.audit.after",
+            return Err(Error::CrashPoint("transformer.audit.after"))
+        );
+        let history = request.auditor.history();
+        let run = self.export_records(engine, unfinished, at, &mut marts, request.runs, history)?;
         export::mart_status(engine, unfinished, &marts)?;
         let views = views::prepare(engine, schema, &self.folder, unfinished)?;
         let next = Generation {
@@ -211,6 +234,8 @@ impl Publisher {
         self.current = Some(next);
         self.fresh = false;
         request.runs.published(&run);
+        let oldest = request.runs.oldest_kept();
+        request.auditor.history().published(run.started, oldest);
         sweep::remove_old(&self.folder, number, self.keep, SystemTime::now());
         Ok(published)
     }
@@ -254,16 +279,29 @@ impl Publisher {
         at: export::At<'_>,
         marts: &mut BTreeMap<String, MartEntry>,
         runs: &mut Recorder,
+        audits: &mut History,
     ) -> Result<Run, Error> {
         let rows_out = marts.values().map(MartEntry::rows_written).sum();
         let run = runs.succeeding(at.number, rows_out);
         for mart in engine.models().marts().filter(|mart| is_record(mart)) {
             let before = self.before(mart, at.totals);
-            runs.load(engine, before.is_none(), &run)?;
-            let entry = export::mart(engine, into, mart, before, at)?;
+            match mart.name.as_str() {
+                AUDIT_RESULTS => audits.load(engine, before.is_none())?,
+                _ => runs.load(engine, before.is_none(), &run)?,
+            }
+            let mut entry = export::mart(engine, into, mart, before, at)?;
+            if let Some(oldest) = runs.oldest_kept() {
+                let oldest = format!("{}/{}.parquet", mart.name, oldest.date_naive());
+                export::drop_parts(into, &mut entry, |file| file < oldest.as_str())?;
+            }
             marts.insert(mart.name.clone(), entry);
         }
         Ok(run)
+    }
+
+    /// Where the last generation lies that an audit has refused.
+    fn refused(&self) -> PathBuf {
+        self.folder.join("refused")
     }
 
     /// Whether a publication writes a mart anew.
@@ -318,7 +356,7 @@ impl Publisher {
 
 /// Whether a mart is of the transformer's own records: it is written with every generation.
 fn is_record(mart: &Model) -> bool {
-    mart.name == runs::MART
+    runs::MARTS.contains(&mart.name.as_str())
 }
 
 /// Makes everything in a folder, and the folder, survive a power failure.

@@ -37,6 +37,15 @@ pub(super) fn clear_unfinished(folder: &Path, current: Option<&Generation>) -> R
     Ok(())
 }
 
+/// Puts a generation that was refused where a person can look at it, in place of an older one.
+pub(super) fn set_aside(unfinished: &Path, refused: &Path) {
+    discard(refused);
+    if let Err(error) = fs::rename(unfinished, refused) {
+        tracing::debug!(path = %refused.display(), %error, "what was refused cannot be kept");
+        discard(unfinished);
+    }
+}
+
 /// Removes a folder that was being written. What cannot be removed now is removed when the
 /// folder is opened next.
 pub(super) fn discard(unfinished: &Path) {

@@ -33,8 +33,8 @@ pub(crate) use recorder::Recorder;
 
 use crate::Mode;
 
-/// The mart of the runs.
-pub(crate) const MART: &str = "pipeline_runs";
+/// The marts of the transformer's own records.
+pub(crate) const MARTS: [&str; 2] = ["audit_results", "pipeline_runs"];
 
 /// What has started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -91,6 +91,16 @@ impl Recorder {
         self.kind = kind;
     }
 
+    /// Whether runs follow the lake, so that its newest poll should be of now.
+    pub(crate) fn follows(&self) -> bool {
+        matches!(self.kind, Kind::Continuous | Kind::Cron)
+    }
+
+    /// Rows before this time are kept no longer.
+    pub(crate) fn oldest_kept(&self) -> Option<DateTime<Utc>> {
+        before(now(), self.keep_rows)
+    }
+
     fn recover(&mut self) {
         let Some(mut run) = running(&self.logs) else {
             return;
@@ -242,7 +252,7 @@ impl Recorder {
             return;
         }
         self.tidied = Some(Instant::now());
-        if let Some(oldest) = before(now(), self.keep_rows) {
+        if let Some(oldest) = self.oldest_kept() {
             self.journal.remove_before(oldest.date_naive());
         }
         let Some(oldest) = before(now(), self.keep_logs) else {

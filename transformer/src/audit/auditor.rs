@@ -1,0 +1,211 @@
+//! Audits as publishing uses them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use service::notify::Notifier;
+
+use super::history::History;
+use super::sql::{Files, shown};
+use super::{Audit, AuditStatus, Check, Finding, parse};
+use crate::Error;
+use crate::engine::Engine;
+use crate::models::Models;
+use crate::publish::MartEntry;
+
+/// A generation that is about to be published.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    /// Its number.
+    pub number: u64,
+    /// The run that made it.
+    pub run_id: &'a str,
+    /// Where its files lie.
+    pub folder: &'a Path,
+    /// Where they will lie if it is refused.
+    pub refused: &'a Path,
+    /// Its marts.
+    pub marts: &'a BTreeMap<String, MartEntry>,
+    /// Whether it is made by following the lake, so that its newest poll should be of now.
+    pub following: bool,
+}
+
+/// Runs the audits and knows what they found before.
+#[derive(Debug)]
+pub(crate) struct Auditor {
+    audits: Vec<Audit>,
+    history: History,
+    notifier: Notifier,
+}
+
+impl Auditor {
+    /// Reads the audits of all marts.
+    pub(crate) fn open(models: &Models, logs: &Path, notifier: Notifier) -> Result<Auditor, Error> {
+        Ok(Auditor {
+            audits: all(models)?,
+            history: History::open(&crate::engine::absolute(logs)?),
+            notifier,
+        })
+    }
+
+    /// What is kept of the results.
+    pub(crate) fn history(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    /// Runs the audits of what a generation has written anew, and refuses it when one that is
+    /// `block` does not hold.
+    pub(crate) fn check(&mut self, engine: &Engine, subject: Subject<'_>) -> Result<(), Error> {
+        let began = Instant::now();
+        let findings = self.findings(engine, subject)?;
+        let now = crate::runs::now();
+        for notification in self.history.add(Some(subject.run_id), &findings, now) {
+            self.notifier.send(notification);
+        }
+        let elapsed = began.elapsed();
+        tracing::debug!(audits = findings.len(), ?elapsed, "audited");
+        metrics::histogram!("contrail_transformer_audit_seconds").record(elapsed.as_secs_f64());
+        for finding in findings.iter().filter(|f| f.status == AuditStatus::Failed) {
+            tracing::debug!(finding = finding.line(), "an audit failed");
+        }
+        let blocking = findings.iter().filter(|finding| finding.blocks());
+        let blocking: Vec<String> = blocking.map(Finding::line).collect();
+        if blocking.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Blocked {
+            generation: subject.number,
+            findings: blocking.join("; "),
+        })
+    }
+
+    /// Looks at the age of what is published, which grows while nothing comes.
+    pub(crate) fn watch(&mut self, marts: &BTreeMap<String, MartEntry>) {
+        let now = crate::runs::now();
+        let audits = self.audits.iter();
+        let findings: Vec<Finding> = audits
+            .filter_map(|audit| freshness(audit, marts, now))
+            .collect();
+        for notification in self.history.add(None, &findings, now) {
+            self.notifier.send(notification);
+        }
+    }
+
+    fn findings(&self, engine: &Engine, subject: Subject<'_>) -> Result<Vec<Finding>, Error> {
+        let files = Files {
+            folder: subject.folder,
+            marts: subject.marts,
+        };
+        let refused = Files {
+            folder: subject.refused,
+            ..files
+        };
+        let written = subject
+            .marts
+            .iter()
+            .filter(|(_, entry)| !entry.written.is_empty());
+        let mut findings = Vec::new();
+        for (mart, _) in written {
+            let of_mart = self.audits.iter().filter(|audit| audit.mart == *mart);
+            let audits: Vec<&Audit> = of_mart.collect();
+            if audits.is_empty() {
+                continue;
+            }
+            let action = format!("audit {mart}");
+            let values = engine.numbers(&action, &files.count(mart, &audits), audits.len())?;
+            for (audit, value) in audits.into_iter().zip(values) {
+                let value = match &audit.check {
+                    Check::Freshness(_) if subject.following => {
+                        findings.extend(freshness(audit, subject.marts, crate::runs::now()));
+                        continue;
+                    }
+                    Check::Volume(_) => match files.volume() {
+                        Some(sql) => engine.numbers(&action, &sql, 1)?.first().copied().flatten(),
+                        None => None,
+                    },
+                    Check::Unique(columns) if value.is_some_and(|value| value > 0.0) => {
+                        let sql = files.count_repeated(mart, columns);
+                        engine.numbers(&action, &sql, 1)?.first().copied().flatten()
+                    }
+                    _ => value,
+                };
+                // What cannot be said, such as a volume without a history, holds.
+                let Some(value) = value else { continue };
+                findings.push(finding(audit, value, &refused));
+            }
+        }
+        Ok(findings)
+    }
+}
+
+fn finding(audit: &Audit, value: f64, refused: &Files<'_>) -> Finding {
+    let finding = Finding {
+        audit: audit.clone(),
+        status: status(audit, value),
+        value,
+        query: shown(audit),
+    };
+    match finding.blocks() {
+        true => Finding {
+            query: refused.shown_here(audit),
+            ..finding
+        },
+        false => finding,
+    }
+}
+
+fn freshness(
+    audit: &Audit,
+    marts: &BTreeMap<String, MartEntry>,
+    now: DateTime<Utc>,
+) -> Option<Finding> {
+    if !matches!(audit.check, Check::Freshness(_)) {
+        return None;
+    }
+    let as_of = DateTime::from_timestamp_micros(marts.get(&audit.mart)?.as_of?)?;
+    let age = now
+        .signed_duration_since(as_of)
+        .to_std()
+        .unwrap_or_default();
+    let value = age.as_secs_f64();
+    Some(Finding {
+        audit: audit.clone(),
+        status: status(audit, value),
+        value,
+        query: shown(audit),
+    })
+}
+
+fn status(audit: &Audit, value: f64) -> AuditStatus {
+    match audit.check.holds(value) {
+        true => AuditStatus::Passed,
+        false => AuditStatus::Failed,
+    }
+}
+
+/// Every audit there is, of the headers and of files.
+fn all(models: &Models) -> Result<Vec<Audit>, Error> {
+    let mut audits = Vec::new();
+    for mart in models.marts() {
+        audits.extend(parse::of_model(mart)?);
+    }
+    for (name, text) in models.files().audits() {
+        audits.push(parse::of_file(name, text)?);
+    }
+    let known = |name: &str| models.marts().any(|mart| mart.name == name);
+    for audit in &audits {
+        let other = match &audit.check {
+            Check::Reference { mart, .. } => mart,
+            _ => &audit.mart,
+        };
+        if let Some(unknown) = [&audit.mart, other].into_iter().find(|name| !known(name)) {
+            return Err(Error::Audit {
+                audit: format!("{} of {}", audit.name, audit.mart),
+                reason: format!("no mart kept as files is called {unknown:?}"),
+            });
+        }
+    }
+    Ok(audits)
+}

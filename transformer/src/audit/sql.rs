@@ -1,0 +1,245 @@
+//! Audits as SQL over the files of a generation.
+//!
+//! All audits of a mart are one statement that reads its files once. A mart is a common table
+//! expression of its name, so that the queries of audits are those that a reader would write.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Audit, Check};
+use crate::publish::MartEntry;
+use crate::schema::{identifier, quote, quote_list};
+
+/// The mart that has a row for each poll, by which volumes are measured.
+pub(super) const POLLS: &str = "kpi_history";
+
+/// Day parts that are read for a volume: those of the usual, of today, and one in reserve.
+const DAYS_READ: usize = 9;
+/// Days before without which nothing is usual.
+const LEAST_DAYS: u32 = 3;
+
+/// Rows up to which what was written of a mart is kept in memory for its audits.
+const KEPT_IN_MEMORY: u64 = 200_000;
+
+/// The files of a generation, wherever they lie just now.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    pub folder: &'a Path,
+    pub marts: &'a BTreeMap<String, MartEntry>,
+}
+
+impl Files<'_> {
+    /// The statement whose only row has the number of wrong rows for each audit of a mart.
+    /// Nothing of freshness and volume is known here: those are null.
+    pub(super) fn count(&self, mart: &str, audits: &[&Audit]) -> String {
+        let values = audits
+            .iter()
+            .map(|audit| format!("({})::double", value(mart, &audit.check)));
+        let values: Vec<String> = values.collect();
+        format!(
+            "{} select {} from {}",
+            self.tables(mart, audits.iter().copied(), true),
+            values.join(", "),
+            identifier(mart),
+        )
+    }
+
+    /// The statement that counts without doubt what [`count`](Self::count) counts by hashes.
+    pub(super) fn count_repeated(&self, mart: &str, columns: &[String]) -> String {
+        let columns = list(columns);
+        format!(
+            "{} select coalesce(sum(times - 1), 0)::double
+            from (select count(*) as times from {} group by {columns} having count(*) > 1)",
+            self.tables(mart, std::iter::empty(), true),
+            identifier(mart),
+        )
+    }
+
+    /// The statement whose only row says how many aircraft the polls of the last 15 minutes had,
+    /// in percent of the mean of the same hour on the days before; null when too few are known.
+    pub(super) fn volume(&self) -> Option<String> {
+        let entry = self.marts.get(POLLS)?;
+        let newest = entry.files.keys().rev().take(DAYS_READ);
+        let files: Vec<String> = newest.map(|file| self.path(file)).collect();
+        Some(format!(
+            "with polls as (
+                select
+                    snapshot_time,
+                    epoch_us(snapshot_time) // 86400000000 as day,
+                    (epoch_us(snapshot_time) // 3600000000) % 24 as hour,
+                    aircraft_total,
+                from read_parquet({})
+            ),
+            newest as (
+                select day, hour, snapshot_time from polls order by snapshot_time desc limit 1
+            ),
+            recent as (
+                select avg(polls.aircraft_total) as aircraft
+                from polls, newest
+                where polls.snapshot_time > newest.snapshot_time - interval 15 minutes
+            ),
+            days as (
+                select polls.day, avg(polls.aircraft_total) as aircraft
+                from polls, newest
+                where polls.hour = newest.hour and polls.day between newest.day - 7 and newest.day - 1
+                group by polls.day
+            ),
+            usual as (
+                select avg(aircraft) as aircraft from days having count(*) >= {LEAST_DAYS}
+            )
+            select (100 * recent.aircraft / nullif(usual.aircraft, 0))::double
+            from recent left join usual on true",
+            quote_list(files.iter().map(String::as_str)),
+        ))
+    }
+
+    /// The query that shows what is wrong in this generation, for whoever cannot see it published.
+    pub(super) fn shown_here(&self, audit: &Audit) -> String {
+        let query = shown(audit);
+        let tables = self.tables(&audit.mart, std::iter::once(audit), false);
+        format!("{tables} from ({query}\n)")
+    }
+
+    /// `with` the audited mart as it was `written`, or as a whole, and every mart that is read too.
+    fn tables<'a>(
+        &self,
+        mart: &str,
+        audits: impl Iterator<Item = &'a Audit>,
+        written: bool,
+    ) -> String {
+        let texts: Vec<String> = audits.map(shown).collect();
+        let mut tables = Vec::new();
+        for (name, entry) in self.marts {
+            if name == mart {
+                let rows = entry.rows_written();
+                let how = match written && rows <= KEPT_IN_MEMORY {
+                    true => "materialized",
+                    false => "not materialized",
+                };
+                let files = match written {
+                    true => self.list(entry.written.iter()),
+                    false => self.glob(entry),
+                };
+                tables.push(format!(
+                    "{} as {how} (select * from read_parquet({files}))",
+                    identifier(name),
+                ));
+            } else if texts.iter().any(|text| names(text, name)) {
+                let files = match written {
+                    true => self.list(entry.files.keys()),
+                    false => self.glob(entry),
+                };
+                tables.push(format!(
+                    "{} as not materialized (select * from read_parquet({files}))",
+                    identifier(name),
+                ));
+            }
+        }
+        format!("with {}", tables.join(", "))
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.folder.join(file).to_string_lossy().into_owned()
+    }
+
+    fn list<'a>(&self, files: impl Iterator<Item = &'a String>) -> String {
+        let paths: Vec<String> = files.map(|file| self.path(file)).collect();
+        quote_list(paths.iter().map(String::as_str))
+    }
+
+    /// All files of a mart in few words.
+    fn glob(&self, entry: &MartEntry) -> String {
+        let folder = entry
+            .files
+            .keys()
+            .next()
+            .and_then(|file| file.split_once('/'));
+        match folder {
+            Some((folder, _)) => quote(&self.path(&format!("{folder}/*.parquet"))),
+            None => self.list(entry.files.keys()),
+        }
+    }
+}
+
+/// The query that shows what an audit found, over the published marts.
+pub(super) fn shown(audit: &Audit) -> String {
+    let mart = identifier(&audit.mart);
+    match &audit.check {
+        Check::NotNull(columns) => format!("select * from {mart} where {}", any_null(columns)),
+        Check::Unique(columns) => {
+            let columns = list(columns);
+            format!(
+                "select {columns}, count(*) as times from {mart} group by {columns} having count(*) > 1"
+            )
+        }
+        Check::OneRow => format!("select * from {mart}"),
+        Check::Range { column, low, high } => {
+            let column = identifier(column);
+            format!("select * from {mart} where {column} not between {low} and {high}")
+        }
+        Check::Freshness(_) => format!(
+            "select mart, as_of, refreshed_at from mart_status where mart = {}",
+            quote(&audit.mart)
+        ),
+        Check::Volume(_) => format!(
+            "select snapshot_time, aircraft_total from {POLLS} order by snapshot_time desc limit 100"
+        ),
+        Check::Reference {
+            column,
+            mart: other,
+            of,
+        } => {
+            let (column, other, of) = (identifier(column), identifier(other), identifier(of));
+            format!(
+                "select * from {mart} where {column} not in (select {of} from {other} where {of} is not null)"
+            )
+        }
+        Check::Sql(query) => query.clone(),
+    }
+}
+
+/// The number of wrong rows as an expression beside aggregates over the mart.
+fn value(mart: &str, check: &Check) -> String {
+    match check {
+        Check::NotNull(columns) => format!("count(*) filter (where {})", any_null(columns)),
+        // Two values of one hash are as good as impossible, and looked into if they come.
+        Check::Unique(columns) => format!("count(*) - count(distinct hash({}))", list(columns)),
+        Check::OneRow => "greatest(count(*) - 1, 0)".to_owned(),
+        Check::Range { column, low, high } => {
+            let column = identifier(column);
+            format!("count(*) filter (where {column} not between {low} and {high})")
+        }
+        Check::Reference {
+            column,
+            mart: other,
+            of,
+        } => {
+            let (column, other, of) = (identifier(column), identifier(other), identifier(of));
+            format!(
+                "select count(*) from {} where {column} not in
+                    (select {of} from {other} where {of} is not null)",
+                identifier(mart),
+            )
+        }
+        Check::Sql(query) => format!("select count(*) from ({query}\n)"),
+        Check::Freshness(_) | Check::Volume(_) => "null".to_owned(),
+    }
+}
+
+fn any_null(columns: &[String]) -> String {
+    let nulls = columns
+        .iter()
+        .map(|column| format!("{} is null", identifier(column)));
+    nulls.collect::<Vec<_>>().join(" or ")
+}
+
+fn list(columns: &[String]) -> String {
+    let columns = columns.iter().map(|column| identifier(column));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a text has a name as a word. More than what it reads may be found, which is harmless.
+fn names(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split(|c: char| !is_part(c)).any(|word| word == name)
+}
