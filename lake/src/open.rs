@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use iceberg::io::LocalFsStorageFactory;
 use iceberg::table::Table;
 use iceberg::{Catalog, CatalogBuilder, NamespaceIdent, TableIdent};
 use iceberg_catalog_sql::{SqlBindStyle, SqlCatalogBuilder};
 
+use crate::durable::DurableStorageFactory;
 use crate::tables::TableDefinition;
 use crate::{LakeConfig, LakeError};
 
@@ -42,7 +42,7 @@ impl Lake {
             .sql_bind_style(SqlBindStyle::QMark)
             // One process asks seldom, and SQLite has one writer: two connections do.
             .prop("pool.max-connections", "2")
-            .with_storage_factory(Arc::new(LocalFsStorageFactory))
+            .with_storage_factory(Arc::new(DurableStorageFactory))
             .load(&config.catalog_name, HashMap::new())
             .await
             .map_err(LakeError::catalog(format!(
