@@ -288,6 +288,26 @@ proptest! {
         prop_assert_eq!(parse(&text), Ok(Poll { time, states }));
     }
 
+    /// OpenSky writes at most seven significant digits. Up to fifteen a number is read exactly;
+    /// beyond that serde_json would need its slower `float_roundtrip`.
+    #[test]
+    fn numbers_keep_every_bit(
+        negative: bool,
+        digits in 0u64..1_000_000_000_000_000,
+        decimals in 1usize..=15,
+    ) {
+        let sign = if negative { "-" } else { "" };
+        let digits = format!("{digits:016}");
+        let (whole, fraction) = digits.split_at(16 - decimals);
+        let whole: u64 = whole.parse().unwrap();
+        let number = format!("{sign}{whole}.{fraction}");
+        let text = String::from_utf8(body(&[row()])).unwrap();
+        let text = text.replacen(&row()[9].to_string(), &number, 1);
+        let velocity = parse(text.as_bytes()).unwrap().states[0].velocity.unwrap();
+        let expected: f64 = number.parse().unwrap();
+        prop_assert_eq!(velocity.to_bits(), expected.to_bits(), "{}", number);
+    }
+
     #[test]
     fn every_part_of_a_body_is_truncated(
         rows in proptest::collection::vec(any_row(), 1..4),
