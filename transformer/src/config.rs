@@ -104,6 +104,16 @@ pub struct TransformerConfig {
     pub keep_generations: Duration,
     /// Rows counted in one transaction at most, unless a single data file holds more.
     pub step_rows: u64,
+    /// How long detail is kept: what the marts show by poll, hour, aircraft or cell. Whole days,
+    /// back from the newest poll; `0s` keeps everything. Rows of older days that arrive late are
+    /// counted in daily aggregates only.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub retention: Duration,
+    /// How long daily aggregates are kept, such as `country_daily`; `0s` keeps everything.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "HumanDuration")]
+    pub daily_retention: Duration,
     /// Memory DuckDB may use for its buffers, such as `128MiB`; beyond it spills to disk.
     pub memory_limit: String,
     /// Threads that rows are counted with, and that DuckDB may use.

@@ -43,6 +43,14 @@ pub enum Error {
         /// What Arrow said.
         source: arrow::error::ArrowError,
     },
+    /// A range of days ends before it begins.
+    #[error("the days from {from} to {to} are none: the first is after the last")]
+    Days {
+        /// The first day.
+        from: chrono::NaiveDate,
+        /// The last.
+        to: chrono::NaiveDate,
+    },
     /// DuckDB refused a statement.
     #[error("{action}")]
     Duck {
@@ -299,6 +307,7 @@ impl Faulty for Error {
             Error::NotLocal(_)
             | Error::Locked { .. }
             | Error::Config { .. }
+            | Error::Days { .. }
             | Error::Model { .. }
             | Error::Case { .. }
             | Error::NoModel { .. }

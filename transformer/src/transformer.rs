@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use lake::Lake;
 use serde::Serialize;
 use service::notify::Notifier;
@@ -148,6 +148,20 @@ impl Transformer {
         let (refreshed, totals) = self.blocking(work).await?;
         self.totals = totals;
         Ok(Some(refreshed))
+    }
+
+    /// Forgets these days, both included, and counts them again from the lake's files with the
+    /// refreshes that follow. Nothing is published until then, even if the process ends before.
+    /// Returns how many files wait. A file that has rows of other days too takes these along.
+    pub async fn rebuild_days(&mut self, from: NaiveDate, to: NaiveDate) -> Result<u64, Error> {
+        let work = move |works: &mut Works| {
+            let files = works.engine.rebuild_days(from, to)?;
+            Ok((files, works.engine.totals()?))
+        };
+        let (files, totals) = self.blocking(work).await?;
+        self.totals = totals;
+        self.seen = None;
+        Ok(files)
     }
 
     /// Whether a publication of this scope would change what readers see.

@@ -80,5 +80,30 @@ async fn nothing_is_lost_or_counted_twice_at_any_step() {
         compare(bench.published(), &[poll(0), poll(1), poll(2)].concat())
             .unwrap_or_else(|e| panic!("{point}, afterwards: {e}"));
     }
+    days_are_forgotten_whole_or_not_at_all().await;
     scenario.teardown();
+}
+
+/// A rebuild of days that ends before its commit has not begun.
+async fn days_are_forgotten_whole_or_not_at_all() {
+    let bench = Bench::new().await;
+    bench.append(&poll(0)).await;
+    work(&bench).await.unwrap();
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    let day = "2025-09-26".parse().unwrap();
+    for (point, begun) in [("transformer.commit.before", false), ("", true)] {
+        if !point.is_empty() {
+            fail::cfg(point, "return").unwrap();
+        }
+        let files = transformer.rebuild_days(day, day).await;
+        assert_eq!(files.is_ok(), begun, "{files:?}");
+        if !point.is_empty() {
+            fail::remove(point);
+        }
+        drop(transformer);
+        transformer = Transformer::open(&bench.config).await.unwrap();
+        assert_eq!(transformer.status().rebuilding, begun);
+        transformer.catch_up().await.unwrap();
+        compare(bench.published(), &poll(0)).unwrap_or_else(|e| panic!("{point}: {e}"));
+    }
 }

@@ -58,3 +58,9 @@ select
     *,
     dq_has_position and dq_position_ok and dq_velocity_ok as dq_ok,
 from flagged;
+
+-- @forget
+-- The newest poll outlives the retention, unless its own day is counted again.
+delete from latest_states
+where snapshot_time >= getvariable('forget_from_time')
+    and snapshot_time < getvariable('forget_before_time');

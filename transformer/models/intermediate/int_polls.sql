@@ -18,8 +18,30 @@ create table if not exists polls (
     countries bit not null,
     last_batch bigint not null,
 );
+-- Days that were forgotten, so that what was published of them is taken away.
+create table if not exists left_days (
+    day date not null,
+    batch bigint not null,
+);
+-- Polls of which rows were counted. They live as long as daily aggregates do.
+create table if not exists counted_polls (
+    snapshot_time timestamptz not null,
+);
 
 -- @merge
+insert into counted_polls
+with polls as (
+    select snapshot_time from new_polls
+),
+known as (
+    select *
+    from counted_polls
+    where snapshot_time between getvariable('first_poll') and getvariable('last_poll')
+)
+select snapshot_time
+from polls
+anti join known using (snapshot_time);
+
 merge into polls as known
 using new_polls as fresh
 on known.snapshot_time = fresh.snapshot_time
@@ -49,3 +71,18 @@ when not matched then insert values (
     fresh.countries,
     getvariable('batch')
 );
+
+-- @forget
+insert into left_days
+select distinct utc_date(snapshot_time), getvariable('batch')::bigint
+from polls
+where snapshot_time >= getvariable('forget_from_time')
+    and snapshot_time < getvariable('forget_before_time');
+
+delete from polls
+where snapshot_time >= getvariable('forget_from_time')
+    and snapshot_time < getvariable('forget_before_time');
+
+delete from counted_polls
+where snapshot_time >= getvariable('forget_daily_from_time')
+    and snapshot_time < getvariable('forget_daily_before_time');

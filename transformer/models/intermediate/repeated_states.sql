@@ -22,3 +22,8 @@ known as (
 select icao24, snapshot_time
 from repeats
 anti join known using (icao24, snapshot_time);
+
+-- @forget
+delete from repeated_states
+where snapshot_time >= getvariable('forget_from_time')
+    and snapshot_time < getvariable('forget_before_time');

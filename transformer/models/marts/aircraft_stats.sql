@@ -45,6 +45,10 @@ create table if not exists aircraft_day (
     ground bigint not null,
     airborne bigint not null,
 );
+create table if not exists aircraft_parts (
+    part integer not null,
+    last_batch bigint not null,
+);
 
 -- @merge
 merge into aircraft_day as known
@@ -90,9 +94,42 @@ when matched then update set
     airborne = known.airborne + fresh.airborne
 when not matched then insert by name;
 
+-- Which parts of the mart a batch has changed: 64 by the beginning of the address, and one for
+-- those that are none.
+merge into aircraft_parts as known
+using (
+    with hours as (
+        select * from new_aircraft_hours
+    )
+    select distinct aircraft_part(aircraft) as part from hours
+) as fresh
+on known.part = fresh.part
+when matched then update set last_batch = getvariable('batch')
+when not matched then insert values (fresh.part, getvariable('batch'));
+
+-- @forget
+update aircraft_parts
+set last_batch = getvariable('batch')
+where part in (
+    select aircraft_part(aircraft)
+    from aircraft_day
+    where day between getvariable('forget_from') and getvariable('forget_to')
+);
+
+delete from aircraft_day
+where day between getvariable('forget_from') and getvariable('forget_to');
+
+-- @parts
+select part::varchar as part, last_batch
+from aircraft_parts
+where last_batch > getvariable('published_batch')
+
 -- @select
 with days as (
-    select * from aircraft_day
+    select *
+    from aircraft_day
+    where aircraft >= getvariable('part')::bigint * 262144
+        and (aircraft < (getvariable('part')::bigint + 1) * 262144 or getvariable('part') = '64')
 ),
 others as (
     select * from other_aircraft

@@ -51,6 +51,12 @@ create table if not exists country_day_aircraft (
     aircraft uinteger not null,
 );
 
+-- Days that were forgotten, so that what was published of them is taken away.
+create table if not exists left_daily_days (
+    day date not null,
+    batch bigint not null,
+);
+
 -- @merge
 create or replace temp table new_country_day_aircraft as
 with arrived as (
@@ -124,11 +130,27 @@ when matched then update set
     last_batch = fresh.last_batch
 when not matched then insert by name;
 
+-- @forget
+insert into left_daily_days
+select distinct day, getvariable('batch')::bigint
+from country_days
+where day between getvariable('forget_daily_from') and getvariable('forget_daily_to');
+
+delete from country_days
+where day between getvariable('forget_daily_from') and getvariable('forget_daily_to');
+
+delete from country_day_aircraft
+where day between getvariable('forget_daily_from') and getvariable('forget_daily_to');
+
 -- @parts
 -- A part is a month, named by its first day.
 select distinct (date_trunc('month', day))::date::varchar as part
 from country_days
 where last_batch > getvariable('published_batch')
+union
+select distinct (date_trunc('month', day))::date::varchar
+from left_daily_days
+where batch > getvariable('published_batch')
 
 -- @select
 with days as (

@@ -93,6 +93,32 @@ on known.aircraft = fresh.aircraft and known.origin_country = fresh.origin_count
 when matched and fresh.last_day > known.last_day then update set last_day = fresh.last_day
 when not matched then insert by name;
 
+-- @forget
+delete from country_day
+where day between getvariable('forget_from') and getvariable('forget_to');
+
+create or replace temp table forgotten_country_aircraft as
+select origin_country, aircraft
+from country_aircraft
+where last_day between getvariable('forget_from') and getvariable('forget_to');
+
+delete from country_aircraft
+where last_day between getvariable('forget_from') and getvariable('forget_to');
+
+-- Who was there on earlier days too, which are not forgotten.
+insert into country_aircraft by name
+with days as (
+    select * from aircraft_day
+    where day < getvariable('forget_from')
+),
+forgotten as (
+    select * from forgotten_country_aircraft
+)
+select origin_country, aircraft, max(day) as last_day
+from days
+semi join forgotten using (origin_country, aircraft)
+group by all;
+
 -- @select
 with days as (
     select * from country_day

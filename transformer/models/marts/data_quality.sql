@@ -46,10 +46,18 @@ when matched then update set
     last_batch = fresh.last_batch
 when not matched then insert by name;
 
+-- @forget
+delete from quality_hours
+where hour >= getvariable('forget_from_time') and hour < getvariable('forget_before_time');
+
 -- @parts
 select distinct utc_date(hour)::varchar as part
 from quality_hours
 where last_batch > getvariable('published_batch')
+union
+select day::varchar
+from left_days
+where batch > getvariable('published_batch')
 
 -- @select
 with hours as (

@@ -43,6 +43,11 @@ create table if not exists emergency_states (
 insert into emergency_states by name
 select * from new_emergencies;
 
+-- @forget
+delete from emergency_states
+where snapshot_time >= getvariable('forget_from_time')
+    and snapshot_time < getvariable('forget_before_time');
+
 -- @select
 with states as (
     select * from emergency_states

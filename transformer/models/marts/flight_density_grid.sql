@@ -85,6 +85,34 @@ from occupied
 anti join waiting using (day, cell, aircraft)
 anti join settled using (day, cell, aircraft);
 
+-- @forget
+delete from cell_day
+where day between getvariable('forget_from') and getvariable('forget_to');
+
+delete from cell_aircraft_waiting
+where day between getvariable('forget_from') and getvariable('forget_to');
+
+create or replace temp table forgotten_cell_aircraft as
+select distinct cell, aircraft
+from cell_aircraft
+where day between getvariable('forget_from') and getvariable('forget_to');
+
+delete from cell_aircraft
+where day between getvariable('forget_from') and getvariable('forget_to');
+
+-- Who was in a cell on no other day was one of its aircraft, and is it no more.
+update cells
+set unique_aircraft = unique_aircraft - left_aircraft.aircraft
+from (
+    select cell, count(*) as aircraft
+    from forgotten_cell_aircraft
+    anti join cell_aircraft using (cell, aircraft)
+    group by cell
+) as left_aircraft
+where cells.cell = left_aircraft.cell;
+
+drop table forgotten_cell_aircraft;
+
 -- @settle
 merge into cells as known
 using (

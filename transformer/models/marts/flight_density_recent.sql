@@ -58,6 +58,16 @@ select
     altitude_count,
 from new_cell_slots;
 
+-- @forget
+delete from cell_slots_waiting
+where slot >= getvariable('forget_from_time') and slot < getvariable('forget_before_time');
+
+delete from cell_slots
+where slot >= getvariable('forget_from_time') and slot < getvariable('forget_before_time');
+
+delete from cell_slot_aircraft
+where slot >= getvariable('forget_from_time') and slot < getvariable('forget_before_time');
+
 -- @settle
 set variable first_slot = (
     select to_timestamp(epoch_us(max(snapshot_time)) // 300000000 * 300 - 86400) from latest_states

@@ -90,6 +90,13 @@ when matched then update set
     airborne = known.airborne + fresh.airborne
 when not matched then insert by name;
 
+-- @forget
+delete from hours
+where hour >= getvariable('forget_from_time') and hour < getvariable('forget_before_time');
+
+delete from hour_aircraft
+where hour >= getvariable('forget_from_time') and hour < getvariable('forget_before_time');
+
 -- @select
 with hours as (
     select * from hours

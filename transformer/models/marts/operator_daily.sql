@@ -27,6 +27,10 @@
 select distinct utc_date(snapshot_time)::varchar as part
 from polls
 where last_batch > getvariable('published_batch')
+union
+select day::varchar
+from left_days
+where batch > getvariable('published_batch')
 
 -- @select
 with days as (

@@ -55,10 +55,19 @@ when matched then update set
     last_batch = fresh.last_batch
 when not matched then insert by name;
 
+-- @forget
+delete from region_polls
+where snapshot_time >= getvariable('forget_from_time')
+    and snapshot_time < getvariable('forget_before_time');
+
 -- @parts
 select distinct utc_date(snapshot_time)::varchar as part
 from region_polls
 where last_batch > getvariable('published_batch')
+union
+select day::varchar
+from left_days
+where batch > getvariable('published_batch')
 
 -- @select
 with polls as (

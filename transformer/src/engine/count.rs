@@ -65,6 +65,10 @@ impl Engine {
         };
         let counted = self.transaction(|| {
             self.register(changes)?;
+            // What the table names now and does not exist, no rebuild brings back.
+            if let Changes::Rebuild { files, .. } = changes {
+                self.must_exist(files.iter().map(|file| file.path.as_str()))?;
+            }
             let files = self.waiting()?;
             if files.is_empty() {
                 state::set(&self.conn, "rebuilding", "false")?;
@@ -81,7 +85,7 @@ impl Engine {
             counted
         });
         let counted = match counted {
-            Err(Error::FileGone(path)) if !self.rebuilding()? => {
+            Err(Error::FileGone(path)) if !matches!(changes, Changes::Rebuild { .. }) => {
                 tracing::warn!(%path, "a data file is gone: everything is counted again");
                 self.transaction(|| self.forget_watermark())?;
                 Counted {
@@ -127,6 +131,7 @@ impl Engine {
             return Err(Error::CrashPoint("transformer.stage.after"))
         );
         self.run_models()?;
+        self.keep_retention(done.folded.span)?;
         let paths = quote_list(files.iter().map(|file| file.path.as_str()));
         let finish =
             format!("update lake_files set batch = {batch} where path in (select unnest({paths}))");
@@ -198,8 +203,8 @@ impl Engine {
         read().map_err(Error::duck("cannot list the files that wait"))
     }
 
-    /// Expiry removes what waited too long. Unless it happens during a rebuild, where it means
-    /// that the lake itself is damaged, a rebuild helps.
+    /// Expiry removes what waited too long: then everything is counted again from what the table
+    /// names by now.
     fn must_exist<'a>(&self, mut paths: impl Iterator<Item = &'a str>) -> Result<(), Error> {
         match paths.find(|path| !Path::new(path).exists()) {
             Some(path) => Err(Error::FileGone(path.to_owned())),

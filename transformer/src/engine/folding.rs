@@ -26,6 +26,9 @@ const SLOTS_REACH: &str = "interval 25 hours";
 const EARLIEST: i64 = -62_135_596_800_000_000;
 const LATEST: i64 = 253_402_300_799_000_000;
 
+/// Times of polls, in microseconds since 1970.
+type Polls = HashSet<i64, RandomState>;
+
 /// Who was counted in the most recent polls.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
@@ -71,13 +74,14 @@ impl Engine {
     pub(super) fn fold(&self, files: &[Waiting], schema: &SourceSchema) -> Result<Done, Error> {
         let registry = self.registry()?;
         let paths: Vec<PathBuf> = files.iter().map(|file| PathBuf::from(&file.path)).collect();
-        let before = self.counted_before(files, &paths, schema, &registry)?;
+        let (before, closed) = self.counted_before(files, &paths, schema, &registry)?;
         let batch = Batch {
             rows: files.iter().map(|file| file.rows).collect(),
             files: paths,
             schema: schema.clone(),
             registry,
             before,
+            closed,
             slots_from: self.slots_from()?,
             cell_degrees: self.cell_degrees,
             threads: self.threads,
@@ -131,14 +135,15 @@ impl Engine {
         read().map_err(Error::duck("cannot read the numbers given out"))
     }
 
-    /// Who was counted in those polls that the batch has further rows of. Mostly there are none.
+    /// Who was counted in those polls that the batch has further rows of, and those among them of
+    /// which no detail is kept. Mostly there are none.
     fn counted_before(
         &self,
         files: &[Waiting],
         paths: &[PathBuf],
         schema: &SourceSchema,
         registry: &Registry,
-    ) -> Result<Seen, Error> {
+    ) -> Result<(Seen, Polls), Error> {
         let mut seen = Seen::default();
         let first = files.iter().map(|file| file.first_time);
         let last = files.iter().map(|file| file.last_time);
@@ -146,24 +151,29 @@ impl Engine {
             first.map(|time| time.unwrap_or(i64::MIN)).min(),
             last.map(|time| time.unwrap_or(i64::MAX)).max(),
         ) else {
-            return Ok(seen);
+            return Ok((seen, Polls::default()));
         };
         let sql = format!(
-            "select epoch_us(snapshot_time) from polls where snapshot_time between {} and {}",
+            "select epoch_us(snapshot_time) from counted_polls
+            where snapshot_time between {} and {}",
             timestamptz(first.max(EARLIEST)),
             timestamptz(last.min(LATEST)),
         );
-        let known: HashSet<i64, RandomState> = self
+        let known: Polls = self
             .column("find the polls that were counted", &sql)?
             .into_iter()
             .collect();
         if known.is_empty() {
-            return Ok(seen);
+            return Ok((seen, known));
         }
-        let mut polls = recall::polls_among(paths, schema, &known)?;
+        let polls = recall::polls_among(paths, schema, &known)?;
+        let detail_from = self.detail_from()?;
+        let (closed, mut polls): (Polls, Polls) = polls
+            .into_iter()
+            .partition(|poll| detail_from.is_some_and(|from| *poll < from));
         polls.retain(|poll| !self.recent.recall(*poll, &mut seen));
         if polls.is_empty() {
-            return Ok(seen);
+            return Ok((seen, closed));
         }
         let files = self.counted_files(&polls)?;
         tracing::debug!(
@@ -172,11 +182,11 @@ impl Engine {
             "looking up older polls"
         );
         recall::recall(&files, schema, registry, &polls, &mut seen)?;
-        Ok(seen)
+        Ok((seen, closed))
     }
 
     /// The files of the lake that may have counted rows of these polls.
-    fn counted_files(&self, polls: &HashSet<i64, RandomState>) -> Result<Vec<PathBuf>, Error> {
+    fn counted_files(&self, polls: &Polls) -> Result<Vec<PathBuf>, Error> {
         let (first, last) = (polls.iter().min(), polls.iter().max());
         let (Some(first), Some(last)) = (first, last) else {
             return Ok(Vec::new());

@@ -3,16 +3,19 @@
 //! - `state`: watermark, batch number and the files of the lake.
 //! - `count`: one refresh, one transaction.
 //! - `folding`: the rows of a batch on their way into it.
+//! - `forget`: days that leave it, for good or to be counted again.
 //! - `publishing`: what publishing needs.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
 
 mod count;
 mod folding;
+mod forget;
 mod publishing;
 mod state;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use duckdb::{Config as DuckConfig, Connection};
 
@@ -37,6 +40,7 @@ pub struct Engine {
     cell_degrees: f64,
     threads: usize,
     recent: folding::Recent,
+    retention: forget::Retention,
     _lock: Lock,
 }
 
@@ -76,6 +80,10 @@ impl Engine {
             cell_degrees,
             threads: config.threads.max(1) as usize,
             recent: folding::Recent::default(),
+            retention: forget::Retention {
+                detail: days(config.retention),
+                daily: days(config.daily_retention),
+            },
             _lock: lock,
         };
         engine.prepare(&folder)?;
@@ -142,6 +150,8 @@ impl Engine {
                 to_timestamp((epoch_us(t) // 3600000000) * 3600);
             create or replace macro utc_date(t) as
                 date '1970-01-01' + (epoch_us(t) // 86400000000)::integer;
+            create or replace macro aircraft_part(number) as
+                least(number // 262144, 64)::integer;
             create or replace macro position_region(lat, lon) as
                 case {boxes} else 'Other' end;"
         ))
@@ -239,6 +249,12 @@ fn connect(path: &Path, folder: &Path, config: &TransformerConfig) -> Result<Con
     })?;
     Connection::open_with_flags(path, settings)
         .map_err(Error::duck(format!("cannot open {}", path.display())))
+}
+
+/// A time in days, begun ones as whole ones; none for no time at all.
+fn days(time: Duration) -> Option<i64> {
+    let days = time.as_secs().div_ceil(86_400);
+    i64::try_from(days).ok().filter(|days| *days > 0)
 }
 
 fn remove(database: &Path) -> Result<(), Error> {

@@ -34,6 +34,27 @@ impl Engine {
         self.value("count the polls of the run", &sql)
     }
 
+    /// The parts of a mart that have changed, with the batch of the change if the model says it.
+    pub(crate) fn parts(&self, mart: &Model) -> Result<Vec<(String, Option<i64>)>, Error> {
+        let read = || -> duckdb::Result<Vec<(String, Option<i64>)>> {
+            let mut statement = self.conn.prepare(&mart.parts)?;
+            let mut rows = statement.query([])?;
+            let mut parts = Vec::new();
+            while let Some(row) = rows.next()? {
+                let batch = match row.as_ref().column_count() {
+                    0 | 1 => None,
+                    _ => row.get(1)?,
+                };
+                parts.push((row.get(0)?, batch));
+            }
+            Ok(parts)
+        };
+        read().map_err(Error::duck(format!(
+            "cannot list the changed parts of {}",
+            mart.name
+        )))
+    }
+
     /// The file a seed was loaded from.
     pub(crate) fn seed_file(&self, name: &str) -> PathBuf {
         let folder = self.path.parent().unwrap_or(Path::new(""));

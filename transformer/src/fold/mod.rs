@@ -36,11 +36,13 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use ahash::RandomState;
 use arrow::array::RecordBatch;
 
 use crate::Error;
@@ -57,7 +59,7 @@ use worker::{Arrivals, Place, Totals, Worker};
 pub(crate) const VERSION: u32 = 1;
 
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
-const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
+pub(crate) const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
 const MICROS_PER_SLOT: i64 = 300_000_000;
 
 /// Rows of a file beyond which its row groups are shared among the workers.
@@ -80,6 +82,9 @@ pub(crate) struct Batch {
     pub registry: Registry,
     /// Who was counted before in those polls that the batch has further rows of.
     pub before: Seen,
+    /// Polls that were counted and of which no detail is kept: further rows of them do not count,
+    /// since nobody can tell any more which they are.
+    pub closed: HashSet<i64, RandomState>,
     /// Rows before this time are left out of `new_cell_slots`; microseconds since 1970.
     pub slots_from: i64,
     /// Size of the cells of `new_cell_slots` in degrees.

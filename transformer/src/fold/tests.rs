@@ -176,6 +176,7 @@ fn folded(folder: &Path, files: &[Vec<Sent>], before: &[Sent], threads: usize) -
         schema: SourceSchema::flight_states(),
         registry,
         before: seen,
+        closed: HashSet::default(),
         slots_from: START + 5 * MINUTE,
         cell_degrees: 0.5,
         threads,
@@ -243,7 +244,7 @@ fn text(rows: &RecordBatch, registry: &Registry) -> Vec<Vec<String>> {
 }
 
 fn number(value: Option<f64>) -> String {
-    value.map_or("null".to_owned(), |value| format!("{value:.2}"))
+    value.map_or("null".to_owned(), |value| format!("{:.2}", value + 0.0))
 }
 
 fn or_null(value: Option<&str>) -> String {

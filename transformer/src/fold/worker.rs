@@ -56,8 +56,8 @@ pub(super) struct Worker<'a> {
     aircraft: Vec<u32>,
     /// By their places in `seen`.
     polls: Vec<Poll>,
-    /// Whether rows of a poll were counted in an earlier batch.
-    known: Vec<bool>,
+    /// By their places in `seen`.
+    standing: Vec<Standing>,
     last_poll: usize,
     pub seen: Seen,
     pub totals: Totals,
@@ -66,6 +66,17 @@ pub(super) struct Worker<'a> {
     turn: Option<(Arc<Arrivals>, usize)>,
     /// A row was a repeat of one that may have arrived later.
     pub doubtful: bool,
+}
+
+/// What earlier batches have counted of a poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nothing.
+    New,
+    /// The aircraft that `Batch::before` says.
+    Known,
+    /// All that will ever be counted.
+    Closed,
 }
 
 /// What the rows add up to.
@@ -103,7 +114,7 @@ impl<'a> Worker<'a> {
             aircraft_entries: Entries::default(),
             aircraft: Vec::new(),
             polls: Vec::new(),
-            known: Vec::new(),
+            standing: Vec::new(),
             last_poll: 0,
             seen: Seen::default(),
             totals: Totals::default(),
@@ -168,8 +179,12 @@ impl<'a> Worker<'a> {
                 continue;
             }
             self.totals.rows += 1;
+            if self.standing[poll] == Standing::Closed {
+                continue;
+            }
             let hour = time.div_euclid(MICROS_PER_HOUR);
-            let before = self.known[poll] && batch.before.contains(aircraft, time);
+            let before =
+                self.standing[poll] == Standing::Known && batch.before.contains(aircraft, time);
             let repeat = before || !self.seen.insert(place, poll);
             let checks = self.totals.quality.of(hour);
             checks.count(Rule::NotRepeated, Some(!repeat));
@@ -235,7 +250,13 @@ impl<'a> Worker<'a> {
         }
         let place = self.seen.poll(time);
         if place == self.polls.len() {
-            self.known.push(self.batch.before.has_poll(time));
+            self.standing.push(if self.batch.closed.contains(&time) {
+                Standing::Closed
+            } else if self.batch.before.has_poll(time) {
+                Standing::Known
+            } else {
+                Standing::New
+            });
             self.polls.push(Poll {
                 time,
                 regions: vec![RegionPoll::default(); self.batch.registry.regions().len()],

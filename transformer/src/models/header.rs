@@ -53,6 +53,7 @@ fn empty(file: &ModelFile) -> Model {
         tables: Vec::new(),
         state: String::new(),
         merge: String::new(),
+        forget: String::new(),
         settle: String::new(),
         parts: String::new(),
         select: String::new(),
@@ -247,7 +248,7 @@ fn check(model: &Model, header: &Header) -> Result<(), (usize, String)> {
 }
 
 fn section_name(name: &str) -> Result<&'static str, String> {
-    const SECTIONS: [&str; 5] = ["state", "merge", "settle", "parts", "select"];
+    const SECTIONS: [&str; 6] = ["state", "merge", "forget", "settle", "parts", "select"];
     let known = SECTIONS.into_iter().find(|known| *known == name);
     known.ok_or_else(|| {
         let nearest = super::nearest(name, SECTIONS.into_iter());
@@ -260,6 +261,7 @@ fn text_of<'m>(model: &'m mut Model, section: &str) -> &'m mut String {
     match section {
         "state" => &mut model.state,
         "merge" => &mut model.merge,
+        "forget" => &mut model.forget,
         "settle" => &mut model.settle,
         "parts" => &mut model.parts,
         _ => &mut model.select,

@@ -19,8 +19,9 @@
 //! |---|---|
 //! | `@state` | tables of the private DuckDB that the model keeps |
 //! | `@merge` | how the rows of one batch enter them |
+//! | `@forget` | removes the days from `getvariable('forget_from')` to `getvariable('forget_to')` from them |
 //! | `@settle` | work that is done once before the mart is published, not with every batch |
-//! | `@parts` | which parts changed after `getvariable('published_batch')`, for a mart in parts |
+//! | `@parts` | which parts changed after `getvariable('published_batch')`, and by which batch if it says so, for a mart in parts |
 //! | `@select` | what the model is: a temporary table or view of a batch, or a mart |
 //!
 //! What a model depends on stands nowhere: it is read from its SQL, by DuckDB's own parser.
@@ -136,7 +137,13 @@ impl Models {
         let mut hash = Sha256::new();
         for model in &self.models {
             let batch_select = if model.mart { "" } else { &model.select };
-            for part in [&model.name, &model.state, &model.merge, &model.settle] {
+            for part in [
+                &model.name,
+                &model.state,
+                &model.merge,
+                &model.forget,
+                &model.settle,
+            ] {
                 hash.update(part);
                 hash.update([0]);
             }

@@ -126,6 +126,8 @@ pub struct Model {
     pub state: String,
     /// `@merge`, or empty.
     pub merge: String,
+    /// `@forget`, or empty.
+    pub forget: String,
     /// `@settle`, or empty.
     pub settle: String,
     /// `@parts`, or empty when the mart is one file.
@@ -138,10 +140,11 @@ pub struct Model {
 
 impl Model {
     /// The sections that hold SQL, by name.
-    pub fn sections(&self) -> [(&'static str, &str); 5] {
+    pub fn sections(&self) -> [(&'static str, &str); 6] {
         [
             ("state", &self.state),
             ("merge", &self.merge),
+            ("forget", &self.forget),
             ("settle", &self.settle),
             ("parts", &self.parts),
             ("select", &self.select),

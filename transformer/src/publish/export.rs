@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::generation::MartEntry;
 use crate::Error;
 use crate::engine::{Engine, Totals};
-use crate::models::Model;
+use crate::models::{Model, Publish};
 use crate::schema::{SourceSchema, quote, quote_list, timestamptz};
 
 /// The generation that is being written.
@@ -16,6 +16,9 @@ use crate::schema::{SourceSchema, quote, quote_list, timestamptz};
 pub(super) struct At<'a> {
     pub number: u64,
     pub totals: &'a Totals,
+    /// How long a large mart in parts may take; one part is written at least. Without it, it
+    /// takes as long as it takes.
+    pub budget: Option<Duration>,
 }
 
 /// Writes a mart; of one in parts only those that changed since `before`, the others are linked.
@@ -30,62 +33,104 @@ pub(super) fn mart(
     if !mart.settle.is_empty() {
         engine.settle(mart)?;
     }
-    let (files, written) = if mart.parts.is_empty() {
-        let file = format!("{}.parquet", mart.name);
-        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
-        let written = BTreeSet::from([file.clone()]);
-        (BTreeMap::from([(file, rows)]), written)
-    } else {
-        parts(engine, into, mart, before)?
-    };
-    Ok(MartEntry {
+    let mut entry = MartEntry {
         generation: at.number,
         model: mart.fingerprint(),
         batch: at.totals.batch,
         as_of: at.totals.as_of,
         refreshed_at: chrono::Utc::now(),
-        duration: began.elapsed().as_secs_f64(),
-        files,
-        written,
-    })
+        duration: 0.0,
+        files: BTreeMap::new(),
+        parts: BTreeMap::new(),
+        written: BTreeSet::new(),
+    };
+    if mart.parts.is_empty() {
+        let file = format!("{}.parquet", mart.name);
+        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
+        entry.written.insert(file.clone());
+        entry.files.insert(file, rows);
+    } else {
+        parts(engine, into, mart, before, at, &mut entry)?;
+    }
+    entry.refreshed_at = chrono::Utc::now();
+    entry.duration = began.elapsed().as_secs_f64();
+    Ok(entry)
 }
 
+/// Writes the parts that have changed, those that have waited longest first, and links the
+/// others. When the time is short, some wait for the next turn.
 fn parts(
     engine: &Engine,
     into: &Path,
     mart: &Model,
     before: Option<(std::path::PathBuf, &MartEntry)>,
-) -> Result<(BTreeMap<String, u64>, BTreeSet<String>), Error> {
+    at: At<'_>,
+    entry: &mut MartEntry,
+) -> Result<(), Error> {
+    let began = Instant::now();
     let folder = into.join(&mart.name);
     fs::create_dir(&folder).map_err(Error::file("create the folder", &folder))?;
     let published = before.as_ref().map_or(0, |(_, entry)| entry.batch);
     let setting = format!("set variable published_batch = {published}::bigint");
     engine.run("say what is published", &setting)?;
-    let mut changed: Vec<String> = engine.column("list the changed parts", &mart.parts)?;
-    if changed.is_empty() && before.is_none() {
-        // A part without rows, so that the view has a file to read the columns from.
-        changed.push("1970-01-01".to_owned());
-    }
-    let mut files = BTreeMap::new();
-    for part in &changed {
-        let file = format!("{}/{part}.parquet", mart.name);
-        engine.run(
-            "name the part",
-            &format!("set variable part = {}", quote(part)),
-        )?;
+    let was = |part: &str| {
+        let parts = before.as_ref().map(|(_, entry)| &entry.parts);
+        parts
+            .and_then(|parts| parts.get(part))
+            .copied()
+            .unwrap_or(published)
+    };
+    let mut changed = engine.parts(mart)?;
+    changed.retain(|(part, batch)| before.is_none() || batch.is_none_or(|batch| batch > was(part)));
+    changed.sort_by_cached_key(|(part, _)| (was(part), part.clone()));
+    let mut gone = Vec::new();
+    // Only what is large enough to have a rule is written bit by bit, and never at first.
+    let budget = at.budget.filter(|_| mart.publish != Publish::Always && before.is_some());
+    for (written, (part, _)) in changed.iter().enumerate() {
+        if written > 0 && budget.is_some_and(|budget| began.elapsed() > budget) {
+            // The mart as a whole is as old as its oldest part.
+            entry.batch = published;
+            entry.as_of = before.as_ref().and_then(|(_, entry)| entry.as_of);
+            break;
+        }
+        let file = file_of(mart, part);
+        let name = format!("set variable part = {}", quote(part));
+        engine.run("name the part", &name)?;
         let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
-        files.insert(file, rows);
-    }
-    let written = files.keys().cloned().collect();
-    if let Some((old_folder, entry)) = before {
-        for (file, rows) in &entry.files {
-            if !files.contains_key(file) {
-                link_file(&old_folder, into, file)?;
-                files.insert(file.clone(), *rows);
-            }
+        entry.parts.insert(part.clone(), at.totals.batch);
+        if rows > 0 {
+            entry.written.insert(file.clone());
+            entry.files.insert(file, rows);
+        } else {
+            let path = into.join(&file);
+            fs::remove_file(&path).map_err(Error::file("remove", &path))?;
+            gone.push(file);
         }
     }
-    Ok((files, written))
+    if let Some((old_folder, old)) = before {
+        for (file, rows) in old.files.iter().filter(|(_, rows)| **rows > 0) {
+            if !entry.files.contains_key(file) && !gone.contains(file) {
+                link_file(&old_folder, into, file)?;
+                entry.files.insert(file.clone(), *rows);
+            }
+        }
+        for (part, batch) in &old.parts {
+            entry.parts.entry(part.clone()).or_insert(*batch);
+        }
+    }
+    if entry.files.is_empty() {
+        // A part without rows, so that the view has a file to read the columns from.
+        engine.run("name no part", "set variable part = null::varchar")?;
+        let file = file_of(mart, "none");
+        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
+        entry.written.insert(file.clone());
+        entry.files.insert(file, rows);
+    }
+    Ok(())
+}
+
+fn file_of(mart: &Model, part: &str) -> String {
+    format!("{}/{part}.parquet", mart.name)
 }
 
 /// Takes the parts of a mart that are kept no longer out of a generation that is being written.

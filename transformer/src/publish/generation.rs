@@ -55,6 +55,10 @@ pub struct MartEntry {
     /// before.
     #[serde(skip)]
     pub written: BTreeSet<String>,
+    /// Of a mart in parts, the last batch that each part has counted, if it was ever written
+    /// anew.
+    #[serde(default)]
+    pub parts: BTreeMap<String, i64>,
 }
 
 impl MartEntry {

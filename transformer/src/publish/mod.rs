@@ -168,6 +168,8 @@ impl Publisher {
         let at = export::At {
             number,
             totals: &totals,
+            budget: (request.scope != Scope::Full && request.only.is_none())
+                .then(|| Duration::from_secs_f64(LONG)),
         };
         let mut marts = BTreeMap::new();
         self.export_marts(engine, unfinished, &written, at, &mut marts)?;
@@ -368,11 +370,18 @@ fn sync_all(folder: &Path) -> Result<(), Error> {
             .path();
         if path.is_dir() {
             sync_all(&path)?;
-        } else {
+        } else if !is_linked(&path)? {
             sync(&path)?;
         }
     }
     sync(folder)
+}
+
+/// Whether a file is one of an earlier generation, which was synced with that.
+fn is_linked(path: &Path) -> Result<bool, Error> {
+    use std::os::unix::fs::MetadataExt;
+    let file = fs::metadata(path).map_err(Error::file("look at", path))?;
+    Ok(file.nlink() > 1)
 }
 
 /// Makes one file or folder survive a power failure.

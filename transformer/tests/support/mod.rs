@@ -130,6 +130,9 @@ pub fn config(folder: &Path) -> Config {
             window: Duration::from_secs(24 * 3600),
             keep_generations: Duration::from_secs(1800),
             step_rows: 500_000,
+            // The rows of tests are as old as they are.
+            retention: Duration::ZERO,
+            daily_retention: Duration::ZERO,
             memory_limit: "128MiB".to_owned(),
             threads: 2,
             density_cell_degrees: 0.5,

@@ -1,0 +1,205 @@
+//! Days that leave the state: because their time is over, or because they are counted again.
+//!
+//! Every table of a model is keyed by a day or a time, and the model's `@forget` removes a range
+//! of days from it: detail that `forget_from` and `forget_to` name, and daily aggregates, which
+//! live longer, that `forget_daily_from` and `forget_daily_to` name.
+
+use chrono::{DateTime, NaiveDate};
+
+use super::{Engine, state};
+use crate::Error;
+use crate::fold::MICROS_PER_DAY;
+use crate::schema::timestamptz;
+
+/// How many days are kept; all of them when there is no number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retention {
+    pub detail: Option<i64>,
+    pub daily: Option<i64>,
+}
+
+/// Days since 1970, both included.
+type Days = (i64, i64);
+
+/// The day that stands for the beginning of time: 0001-01-01.
+const FIRST_DAY: i64 = -719_162;
+
+/// A poll from further in the future than this is an error of a clock: no day leaves for it.
+const FUTURE: i64 = MICROS_PER_DAY;
+
+impl Engine {
+    /// Forgets the days whose time is over, when a new day has begun or the batch had rows of
+    /// such a day.
+    pub(super) fn keep_retention(&self, span: Option<(i64, i64)>) -> Result<(), Error> {
+        let Some((first, _)) = span else {
+            return Ok(());
+        };
+        let newest: Option<i64> = self.value(
+            "find the newest poll",
+            "select epoch_us(max(snapshot_time)) from polls",
+        )?;
+        let Some(newest) = newest else {
+            return Ok(());
+        };
+        let now = chrono::Utc::now().timestamp_micros();
+        let today = newest
+            .min(now.saturating_add(FUTURE))
+            .div_euclid(MICROS_PER_DAY);
+        let first = first.div_euclid(MICROS_PER_DAY);
+        let over = |key: &str, kept: Option<i64>| -> Result<Option<Days>, Error> {
+            let Some(kept) = kept else {
+                return Ok(None);
+            };
+            let first_kept = today - kept + 1;
+            let before = state::get(&self.conn, key)?.and_then(|day| day.parse::<i64>().ok());
+            state::set(&self.conn, key, &first_kept.to_string())?;
+            let is_due = first < first_kept || before.is_none_or(|before| before < first_kept);
+            Ok(is_due.then_some((FIRST_DAY, first_kept - 1)))
+        };
+        let detail = over("first_kept_day", self.retention.detail)?;
+        let daily = over("first_kept_daily_day", self.retention.daily)?;
+        if detail.is_none() && daily.is_none() {
+            return Ok(());
+        }
+        self.forget_days(detail, daily)
+    }
+
+    /// The first day of which detail is kept, in microseconds since 1970.
+    pub(super) fn detail_from(&self) -> Result<Option<i64>, Error> {
+        let day = state::get(&self.conn, "first_kept_day")?;
+        let day = day.and_then(|day| day.parse::<i64>().ok());
+        Ok(day
+            .filter(|_| self.retention.detail.is_some())
+            .map(|day| day * MICROS_PER_DAY))
+    }
+
+    /// Forgets the days `from` to `to` and lets the lake's files of them be counted again by the
+    /// refreshes that follow; nothing is published until then. All of it is one transaction, so
+    /// whatever happens later, the files wait. Returns how many there are.
+    pub fn rebuild_days(&self, from: NaiveDate, to: NaiveDate) -> Result<u64, Error> {
+        if from > to {
+            return Err(Error::Days { from, to });
+        }
+        let files = self.transaction(|| {
+            let days = self.whole_files((days_of(from), days_of(to)))?;
+            let batch = self.batch()? + 1;
+            state::set(&self.conn, "batch", &batch.to_string())?;
+            self.run(
+                "name the batch",
+                &format!("set variable batch = {batch}::bigint"),
+            )?;
+            self.forget_days(Some(days), Some(days))?;
+            let again = format!(
+                "update lake_files set batch = null where live and batch is not null and {}",
+                overlap(days)
+            );
+            self.run("let the files of the days wait", &again)?;
+            let count = "select count(*)::ubigint from lake_files where batch is null";
+            let files: u64 = self.value("count the files that wait", count)?;
+            if files > 0 {
+                state::set(&self.conn, "rebuilding", "true")?;
+            }
+            Ok(files)
+        })?;
+        self.recent.clear();
+        Ok(files)
+    }
+
+    /// The days of a range, and those that the files of it have rows of beside them: a file is
+    /// counted again whole.
+    fn whole_files(&self, mut days: Days) -> Result<Days, Error> {
+        loop {
+            let sql = format!(
+                "select
+                    min(coalesce(epoch_us(first_time), {FIRST_DAY} * {MICROS_PER_DAY})),
+                    max(coalesce(
+                        epoch_us(last_time),
+                        (select epoch_us(max(snapshot_time)) from polls)
+                    )),
+                from lake_files
+                where live and batch is not null and {}",
+                overlap(days)
+            );
+            let read = self.conn.query_row(&sql, [], |row| {
+                Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+            });
+            let (first, last) = read.map_err(Error::duck("cannot find the files of the days"))?;
+            let day = |time: i64| time.div_euclid(MICROS_PER_DAY);
+            let wider = (
+                first.map_or(days.0, |first| days.0.min(day(first))),
+                last.map_or(days.1, |last| days.1.max(day(last))),
+            );
+            if wider == days {
+                return Ok(days);
+            }
+            days = wider;
+        }
+    }
+
+    /// Runs every model's `@forget`.
+    fn forget_days(&self, detail: Option<Days>, daily: Option<Days>) -> Result<(), Error> {
+        tracing::debug!(?detail, ?daily, "forgetting days");
+        let mut sql = String::new();
+        for (name, days) in [("forget", detail), ("forget_daily", daily)] {
+            let date = |day: Option<i64>| match day.and_then(date_of) {
+                Some(date) => format!("date '{date}'"),
+                None => "null::date".to_owned(),
+            };
+            let time = |day: Option<i64>| match day {
+                Some(day) => timestamptz(day.saturating_mul(MICROS_PER_DAY)),
+                None => "null::timestamptz".to_owned(),
+            };
+            let (from, to) = days.unzip();
+            sql.push_str(&format!(
+                "set variable {name}_from = {};
+                set variable {name}_to = {};
+                set variable {name}_from_time = {};
+                set variable {name}_before_time = {};",
+                date(from),
+                date(to),
+                time(from),
+                time(to.map(|to| to + 1)),
+            ));
+        }
+        self.run("name the days to forget", &sql)?;
+        for model in self.models.iter().filter(|model| !model.forget.is_empty()) {
+            self.run(&format!("forget days of {}", model.name), &model.forget)?;
+        }
+        Ok(())
+    }
+}
+
+/// Files that may have rows of these days.
+fn overlap((from, to): Days) -> String {
+    format!(
+        "coalesce(epoch_us(last_time) >= {}, true) and coalesce(epoch_us(first_time) < {}, true)",
+        from.saturating_mul(MICROS_PER_DAY),
+        (to + 1).saturating_mul(MICROS_PER_DAY),
+    )
+}
+
+fn days_of(date: NaiveDate) -> i64 {
+    date.signed_duration_since(NaiveDate::default()).num_days()
+}
+
+fn date_of(day: i64) -> Option<NaiveDate> {
+    DateTime::from_timestamp(day.checked_mul(86_400)?, 0).map(|time| time.date_naive())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_counted_from_1970() {
+        let cases = [
+            (0, "1970-01-01"),
+            (20_357, "2025-09-26"),
+            (FIRST_DAY, "0001-01-01"),
+        ];
+        for (day, date) in cases {
+            assert_eq!(date_of(day).unwrap().to_string(), date);
+            assert_eq!(days_of(date.parse().unwrap()), day);
+        }
+    }
+}

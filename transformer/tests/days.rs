@@ -1,0 +1,210 @@
+//! Days leave with the retention, and days are counted again; the marts are those of the rows
+//! that remain.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod support;
+
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use support::recompute::compare;
+use support::{Bench, Row, row};
+use transformer::Transformer;
+
+/// 2025-09-01T00:00:00Z.
+const START: i64 = 1_756_684_800;
+const DAY: i64 = 86_400;
+
+/// Six polls of a day, with aircraft that fly on every day, on some days and on one day.
+fn day(number: i64) -> Vec<Row> {
+    let polls = (0..6).map(|poll| START + number * DAY + poll * 14_000);
+    polls
+        .flat_map(|time| {
+            (0..12).map(move |n| {
+                let address = match n {
+                    0..6 => 0x10_0000 * n + 7,
+                    6..9 => 0x3c_0000 + number / 2 * 16 + n,
+                    _ => 0xa0_0000 + number * 16 + n,
+                };
+                let mut state = row(&format!("{address:06x}"), time);
+                state.callsign = Some(format!("DLH{}", n + number));
+                state.origin_country =
+                    Some(["Germany", "France", "Atlantis"][(n % 3) as usize].to_owned());
+                state.latitude = Some(40.25 + (n % 4) as f64);
+                state.baro_altitude = Some(1000.0 * n as f64);
+                state.on_ground = Some(n == 4);
+                state
+            })
+        })
+        .collect()
+}
+
+fn days(numbers: impl IntoIterator<Item = i64>) -> Vec<Row> {
+    numbers.into_iter().flat_map(day).collect()
+}
+
+fn date(number: i64) -> NaiveDate {
+    chrono::DateTime::from_timestamp(START + number * DAY, 0)
+        .unwrap()
+        .date_naive()
+}
+
+async fn kept_days(kept: u64) -> Bench {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.retention = Duration::from_secs(kept * 86_400);
+    bench.config.transformer.daily_retention = Duration::from_secs(kept * 86_400);
+    bench
+}
+
+#[tokio::test]
+async fn days_leave_when_their_time_is_over() {
+    let bench = kept_days(3).await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for number in 0..7 {
+        let rows = day(number);
+        // In two halves, so that a day begins and goes on.
+        for half in rows.chunks(rows.len() / 2) {
+            bench.append(half).await;
+            transformer.catch_up().await.unwrap();
+        }
+        let kept = days((number - 2).max(0)..=number);
+        compare(bench.published(), &kept).unwrap_or_else(|e| panic!("day {number}: {e}"));
+    }
+    let newest = transformer.publish(true).await.unwrap().generation;
+    let parts = bench.published().join(format!("gen-{newest}/kpi_history"));
+    assert_eq!(std::fs::read_dir(parts).unwrap().count(), 3);
+}
+
+#[tokio::test]
+async fn rows_of_days_that_have_left_change_nothing() {
+    let bench = kept_days(2).await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for number in 0..5 {
+        bench.append(&day(number)).await;
+        transformer.catch_up().await.unwrap();
+    }
+    let kept = days(3..5);
+    compare(bench.published(), &kept).unwrap();
+    // Sent again, and a day that was never seen.
+    for late in [day(1), day(-9)] {
+        bench.append(&late).await;
+        transformer.catch_up().await.unwrap();
+        compare(bench.published(), &kept).unwrap();
+    }
+    // Counted again from the lake, which still has all of them.
+    drop(transformer);
+    std::fs::remove_dir_all(&bench.config.transformer.analytics).unwrap();
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    compare(bench.published(), &kept).unwrap();
+}
+
+#[tokio::test]
+async fn days_are_counted_again_and_nothing_else() {
+    let bench = Bench::new().await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for number in 0..4 {
+        bench.append(&day(number)).await;
+        // The same rows again: they are repeats before and after.
+        bench.append(&day(number)).await;
+        transformer.catch_up().await.unwrap();
+    }
+    let rows = days(0..4);
+    for (from, to, files) in [(1, 2, 4), (3, 3, 2), (0, 3, 8), (9, 12, 0)] {
+        assert_eq!(
+            transformer
+                .rebuild_days(date(from), date(to))
+                .await
+                .unwrap(),
+            files
+        );
+        let mut counted = 0;
+        while let Some(step) = transformer.refresh().await.unwrap() {
+            counted += step.rows;
+        }
+        assert_eq!(counted, files * 72, "days {from} to {to}");
+        transformer.publish(true).await.unwrap();
+        compare(bench.published(), &rows).unwrap_or_else(|e| panic!("days {from} to {to}: {e}"));
+    }
+    let error = transformer
+        .rebuild_days(date(2), date(1))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("the first is after the last"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_rebuild_of_days_goes_on_after_a_kill() {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.step_rows = 1;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&days(0..4)).await;
+    transformer.catch_up().await.unwrap();
+    transformer.rebuild_days(date(1), date(3)).await.unwrap();
+    for _ in 0..3 {
+        // Nobody sees what is half counted.
+        assert!(transformer.status().rebuilding);
+        let due = transformer.publication_due(transformer::publish::Scope::Full);
+        assert!(!due.await.unwrap());
+        drop(transformer);
+        compare(bench.published(), &days(0..4)).unwrap();
+        transformer = Transformer::open(&bench.config).await.unwrap();
+        transformer.refresh().await.unwrap().unwrap();
+    }
+    // What comes meanwhile is counted too.
+    bench.append(&day(4)).await;
+    transformer.catch_up().await.unwrap();
+    assert!(!transformer.status().rebuilding);
+    compare(bench.published(), &days(0..5)).unwrap();
+}
+
+#[tokio::test]
+async fn what_aircraft_did_not_do_is_the_same_file() {
+    let bench = Bench::new().await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench
+        .append(&[
+            row("000001", START),
+            row("ffffff", START),
+            row("ODD", START),
+        ])
+        .await;
+    let before = transformer.catch_up().await.unwrap().generation;
+    bench
+        .append(&[row("ffffff", START + 30), row("300000", START + 30)])
+        .await;
+    let after = transformer.catch_up().await.unwrap().generation;
+    let inode = |generation: u64, part: &str| {
+        let file = format!("gen-{generation}/aircraft_stats/{part}.parquet");
+        std::fs::metadata(bench.published().join(file))
+            .ok()
+            .map(|file| file.ino())
+    };
+    for (part, same) in [("0", true), ("64", true), ("63", false), ("12", false)] {
+        assert_eq!(
+            inode(before, part) == inode(after, part),
+            same,
+            "part {part}"
+        );
+        assert!(inode(after, part).is_some(), "part {part}");
+    }
+    let found = bench.query("select icao24, total_observations from aircraft_stats order by all");
+    let expected = [
+        ("000001", "1"),
+        ("300000", "1"),
+        ("ODD", "1"),
+        ("ffffff", "2"),
+    ];
+    let expected = expected.map(|(a, n)| vec![Some(a.to_owned()), Some(n.to_owned())]);
+    assert_eq!(found, expected);
+}
