@@ -116,7 +116,7 @@ async fn days_are_counted_again_and_nothing_else() {
         bench.append(&day(number)).await;
         transformer.catch_up().await.unwrap();
     }
-    let rows = days(0..4);
+    let rows = [days(0..4), days(0..4)].concat();
     for (from, to, files) in [(1, 2, 4), (3, 3, 2), (0, 3, 8), (9, 12, 0)] {
         assert_eq!(
             transformer

@@ -85,7 +85,9 @@ fn parts(
     changed.sort_by_cached_key(|(part, _)| (was(part), part.clone()));
     let mut gone = Vec::new();
     // Only what is large enough to have a rule is written bit by bit, and never at first.
-    let budget = at.budget.filter(|_| mart.publish != Publish::Always && before.is_some());
+    let budget = at
+        .budget
+        .filter(|_| mart.publish != Publish::Always && before.is_some());
     for (written, (part, _)) in changed.iter().enumerate() {
         if written > 0 && budget.is_some_and(|budget| began.elapsed() > budget) {
             // The mart as a whole is as old as its oldest part.
