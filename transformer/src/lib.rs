@@ -14,6 +14,7 @@
 //! - [`changes`]: what the lake has that was not counted yet; all that is read from Iceberg.
 //! - [`models`]: the SQL files under `models/`, parsed.
 //! - `fold`: the rows of a batch, added up in one pass into compact tables.
+//! - [`flights`]: tracks, joined into flights.
 //! - [`engine`]: the private DuckDB; one refresh is one transaction.
 //! - [`publish`]: generations, views, and their removal.
 //! - [`audit`]: what must hold of a generation before readers see it.
@@ -35,6 +36,7 @@ pub mod dictionary;
 pub mod engine;
 mod error;
 pub mod export;
+pub mod flights;
 mod fold;
 pub mod lineage;
 mod lock;

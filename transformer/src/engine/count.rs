@@ -64,6 +64,9 @@ impl Engine {
             folding: Duration::ZERO,
         };
         let counted = self.transaction(|| {
+            if matches!(changes, Changes::Moved { .. }) {
+                self.store_flights(schema)?;
+            }
             self.register(changes)?;
             // What the table names now and does not exist, no rebuild brings back.
             if let Changes::Rebuild { files, .. } = changes {
@@ -80,7 +83,7 @@ impl Engine {
         // What is kept in memory must never be ahead of what is committed.
         let counted = counted.map(|(counted, done)| {
             if let Some(done) = done {
-                self.remember(&done);
+                self.remember(done);
             }
             counted
         });
@@ -123,7 +126,7 @@ impl Engine {
         );
         self.run("name the batch", &setting)?;
         let began = Instant::now();
-        let done = self.fold(files, schema)?;
+        let mut done = self.fold(files, schema)?;
         let folding = began.elapsed();
         tracing::debug!(rows = done.folded.rows, elapsed = ?folding, "folded");
         service::crash_point!(
@@ -131,6 +134,8 @@ impl Engine {
             return Err(Error::CrashPoint("transformer.stage.after"))
         );
         self.run_models()?;
+        let run = std::mem::take(&mut done.folded.tracks);
+        done.flights = Some(self.count_flights(run, done.folded.rows, schema)?);
         self.keep_retention(done.folded.span)?;
         let paths = quote_list(files.iter().map(|file| file.path.as_str()));
         let finish =
@@ -205,7 +210,10 @@ impl Engine {
 
     /// Expiry removes what waited too long: then everything is counted again from what the table
     /// names by now.
-    fn must_exist<'a>(&self, mut paths: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    pub(crate) fn must_exist<'a>(
+        &self,
+        mut paths: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Error> {
         match paths.find(|path| !Path::new(path).exists()) {
             Some(path) => Err(Error::FileGone(path.to_owned())),
             None => Ok(()),

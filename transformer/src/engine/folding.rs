@@ -9,6 +9,7 @@ use ahash::RandomState;
 use super::Engine;
 use super::count::Waiting;
 use crate::Error;
+use crate::flights::keep::Ahead;
 use crate::fold::registry::Registry;
 use crate::fold::seen::Seen;
 use crate::fold::{self, Batch, Folded, Piece, Table, recall};
@@ -66,6 +67,8 @@ impl Recent {
 /// A batch that was folded, until its transaction is over.
 pub(super) struct Done {
     pub folded: Folded,
+    /// The tracks as they are then.
+    pub flights: Option<Ahead>,
     before: Seen,
 }
 
@@ -105,12 +108,16 @@ impl Engine {
         self.say_span(folded.span)?;
         Ok(Done {
             folded,
+            flights: None,
             before: batch.before,
         })
     }
 
     /// Keeps the most recent polls of a batch in memory, once it is committed.
-    pub(super) fn remember(&self, done: &Done) {
+    pub(super) fn remember(&self, done: Done) {
+        if let Some(flights) = done.flights {
+            self.flights.keep(flights);
+        }
         for poll in done.folded.polls.iter().take(REMEMBERED).rev() {
             let mut aircraft = done.before.of_poll(*poll);
             aircraft.extend(done.folded.aircraft(*poll));
@@ -119,7 +126,7 @@ impl Engine {
     }
 
     /// The numbers that were given out so far.
-    fn registry(&self) -> Result<Registry, Error> {
+    pub(crate) fn registry(&self) -> Result<Registry, Error> {
         let seed = self.pairs("select origin_country, region from countries")?;
         let countries = self.pairs("select origin_country, country_id from country_ids")?;
         let others = self.pairs("select icao24, aircraft from other_aircraft")?;

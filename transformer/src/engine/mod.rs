@@ -23,6 +23,7 @@ pub use count::Counted;
 use service::lock::Lock;
 pub use state::Totals;
 
+use crate::flights::keep::Keeper;
 use crate::models::Models;
 use crate::schema::quote;
 use crate::{Error, TransformerConfig, lock};
@@ -41,6 +42,7 @@ pub struct Engine {
     threads: usize,
     recent: folding::Recent,
     retention: forget::Retention,
+    pub(crate) flights: Keeper,
     _lock: Lock,
 }
 
@@ -84,6 +86,7 @@ impl Engine {
                 detail: days(config.retention),
                 daily: days(config.daily_retention),
             },
+            flights: Keeper::default(),
             _lock: lock,
         };
         engine.prepare(&folder)?;
@@ -190,8 +193,16 @@ impl Engine {
         read().map_err(Error::duck(format!("cannot {action}")))
     }
 
+    /// The connection, for what has no helper here.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
     /// Runs `work` as one transaction: all of it, or nothing.
-    fn transaction<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn transaction<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.run("begin a transaction", "begin")?;
         let done = work().and_then(|value| {
             service::crash_point!(

@@ -118,7 +118,7 @@ impl Engine {
         self.column("list the lake's files", &sql)
     }
 
-    pub(super) fn batch(&self) -> Result<i64, Error> {
+    pub(crate) fn batch(&self) -> Result<i64, Error> {
         let batch = get(&self.conn, "batch")?;
         Ok(batch.and_then(|batch| batch.parse().ok()).unwrap_or(0))
     }
@@ -164,7 +164,7 @@ impl Engine {
     }
 
     /// Forgets how far the lake was read, so that the next look at it leads to a rebuild.
-    pub(super) fn forget_watermark(&self) -> Result<(), Error> {
+    pub(crate) fn forget_watermark(&self) -> Result<(), Error> {
         let sql = "delete from meta where key in ('table_uuid', 'snapshot_id')";
         self.run("forget the watermark", sql)
     }
@@ -172,6 +172,7 @@ impl Engine {
     /// Empties every table but `meta`: the batch number goes on, a new epoch begins.
     fn forget_all(&self) -> Result<(), Error> {
         self.recent.clear();
+        self.flights.clear();
         let sql = "select table_name from duckdb_tables()
             where not temporary and not internal and table_name <> 'meta'";
         let tables: Vec<String> = self.column("list the tables of the state", sql)?;

@@ -19,13 +19,16 @@
 //! - `columns`: data files as Arrow columns.
 //! - [`seen`]: who was seen when; [`recall`]: the same of earlier batches, from the lake.
 //! - `measures`, `quality`, `groups`: what is added up.
+//! - `points`: rows as points of tracks; `again`: the same of earlier batches, from the lake.
 //! - `worker`: the pass. `newest`: the rows of the newest poll. `tables`: the result as Arrow.
 
+pub(crate) mod again;
 mod columns;
 mod groups;
 mod measures;
 mod names;
 mod newest;
+mod points;
 mod quality;
 pub(crate) mod recall;
 pub(crate) mod registry;
@@ -38,14 +41,15 @@ mod tests;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::RandomState;
 use arrow::array::RecordBatch;
 
 use crate::Error;
+use crate::flights::{Runs, Tracks};
 use crate::schema::SourceSchema;
 use columns::DataFile;
 use groups::Absorb;
@@ -64,6 +68,9 @@ const MICROS_PER_SLOT: i64 = 300_000_000;
 
 /// Rows of a file beyond which its row groups are shared among the workers.
 const ROWS_TO_SHARE: u64 = 500_000;
+
+/// Items that a worker takes at once at most.
+const ITEMS_TOGETHER: usize = 32;
 
 /// Groups of cells and slots, and repeats, after which a worker hands them over, so that those of
 /// a day never lie in memory.
@@ -162,6 +169,8 @@ pub(crate) struct Folded {
     pub polls: Vec<i64>,
     /// Who was counted in them, by worker.
     pub seen: Vec<Seen>,
+    /// The tracks of all aircraft.
+    pub tracks: Tracks,
 }
 
 impl Folded {
@@ -186,7 +195,8 @@ pub(crate) fn fold(
     give: &mut dyn FnMut(Piece) -> Result<(), Error>,
 ) -> Result<Folded, Error> {
     let items = items(batch)?;
-    let mut workers = together(batch, &items, give)?;
+    let mut runs = Mutex::default();
+    let mut workers = together(batch, &items, &runs, give)?;
     let crossed = workers.iter().enumerate().any(|(at, one)| {
         workers[..at]
             .iter()
@@ -200,7 +210,8 @@ pub(crate) fn fold(
             polls = arrivals.len(),
             "rows came more than once: folding in order"
         );
-        workers = vec![in_order(batch, &items, arrivals, give)?];
+        runs = Mutex::default();
+        workers = vec![in_order(batch, &items, arrivals, &runs, give)?];
     }
     let mut totals = Totals::default();
     let mut seen = Vec::new();
@@ -222,6 +233,10 @@ pub(crate) fn fold(
         span,
         polls: totals.polls.iter().map(|poll| poll.time).collect(),
         seen,
+        tracks: runs
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .finish(),
     };
     newest::read(&batch.files, &batch.schema, totals.newest_rows, |rows| {
         give(Piece::Rows {
@@ -259,8 +274,13 @@ fn items(batch: &Batch) -> Result<Vec<Item>, Error> {
 fn together<'a>(
     batch: &'a Batch,
     items: &[Item],
+    runs: &Mutex<Runs>,
     give: &mut dyn FnMut(Piece) -> Result<(), Error>,
 ) -> Result<Vec<Worker<'a>>, Error> {
+    let threads = batch.threads.min(items.len()).max(1);
+    // Of many small files a worker takes several that follow each other: their tracks are joined
+    // where they lie.
+    let together = (items.len() / threads / 8).clamp(1, ITEMS_TOGETHER);
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
     let work = |sender: SyncSender<Piece>| -> Result<Worker<'a>, Error> {
@@ -270,19 +290,25 @@ fn together<'a>(
             let _ = sender.send(piece);
             Ok(())
         };
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if stopped.load(Ordering::Relaxed) {
+        loop {
+            let turn = next.fetch_add(1, Ordering::Relaxed);
+            let Some(items) = items.chunks(together).nth(turn) else {
                 break;
+            };
+            for item in items {
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                let done = count(&mut worker, batch, item, &mut send);
+                if done.is_err() {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+                done?;
             }
-            let done = count(&mut worker, batch, item, &mut send);
-            if done.is_err() {
-                stopped.store(true, Ordering::Relaxed);
-            }
-            done?;
+            worker.give_tracks(turn, runs);
         }
         Ok(worker)
     };
-    let threads = batch.threads.min(items.len()).max(1);
     std::thread::scope(|scope| {
         let (sender, pieces) = sync_channel(threads);
         let running: Vec<_> = (0..threads)
@@ -315,6 +341,7 @@ fn in_order<'a>(
     batch: &'a Batch,
     items: &[Item],
     arrivals: Arc<Arrivals>,
+    runs: &Mutex<Runs>,
     give: &mut dyn FnMut(Piece) -> Result<(), Error>,
 ) -> Result<Worker<'a>, Error> {
     let mut worker = Worker::new(batch);
@@ -323,6 +350,7 @@ fn in_order<'a>(
         for item in items {
             count(&mut worker, batch, item, give)?;
         }
+        worker.give_tracks(turn, runs);
     }
     Ok(worker)
 }

@@ -2,7 +2,7 @@
 //! to the groups it belongs to.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::RandomState;
 use arrow::array::{Array, BooleanArray, Float64Array, TimestampMicrosecondArray};
@@ -13,10 +13,12 @@ use super::measures::{
     CellDayKey, CellDays, CellSlotKey, CellSlots, Emergency, HourKey, Hours, Poll, RegionPoll,
 };
 use super::names::{Entries, NULL};
+use super::points::Points;
 use super::quality::{Quality, Rule};
 use super::registry::{Callsign, Country};
 use super::seen::Seen;
 use super::{Batch, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_SLOT};
+use crate::flights::{Runs, Tracks};
 
 /// What the pass reads of each row.
 pub(super) const COLUMNS: &Wanted = &[
@@ -33,6 +35,7 @@ pub(super) const COLUMNS: &Wanted = &[
     ("baro_altitude", Shape::Double),
     ("velocity", Shape::Double),
     ("on_ground", Shape::Flag),
+    ("vertical_rate", Shape::Double),
 ];
 
 /// A position older than this is stale.
@@ -61,6 +64,7 @@ pub(super) struct Worker<'a> {
     last_poll: usize,
     pub seen: Seen,
     pub totals: Totals,
+    tracks: Tracks,
     /// The order in which arrivals count, and whose turn it is; `None` while it is not known
     /// that any poll arrived more than once.
     turn: Option<(Arc<Arrivals>, usize)>,
@@ -118,6 +122,7 @@ impl<'a> Worker<'a> {
             last_poll: 0,
             seen: Seen::default(),
             totals: Totals::default(),
+            tracks: Tracks::default(),
             turn: None,
             doubtful: false,
         }
@@ -140,6 +145,7 @@ impl<'a> Worker<'a> {
         let (latitudes, longitudes) = (rows.doubles(8), rows.doubles(9));
         let (altitudes, velocities) = (rows.doubles(10), rows.doubles(11));
         let grounds = rows.flags(12);
+        let points = Points::of(rows);
         self.aircraft_entries.begin(icao24);
         self.callsign_entries.begin(callsigns);
         self.country_entries.begin(countries);
@@ -226,6 +232,8 @@ impl<'a> Worker<'a> {
                     .or_else(|| time_at(contacts, at))
                     .map(|then| time.saturating_sub(then)),
             };
+            self.tracks
+                .observe(&points.at(at, aircraft, row.country.number()));
             let flags = row.flags();
             row.check(self.totals.quality.of(hour), flags);
             row.add_to_poll(&mut self.polls[poll], flags);
@@ -287,6 +295,15 @@ impl<'a> Worker<'a> {
     pub fn arrivals(&self) -> impl Iterator<Item = (i64, &[i64])> {
         let polls = self.polls.iter();
         polls.map(|poll| (poll.time, poll.arrivals.as_slice()))
+    }
+
+    /// Hands over the tracks of the rows counted since this was called last: those of place
+    /// `turn` in the order of all rows.
+    pub fn give_tracks(&mut self, turn: usize, runs: &Mutex<Runs>) {
+        let tracks = std::mem::take(&mut self.tracks);
+        runs.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(turn, tracks);
     }
 
     /// What was counted, and who was seen when.

@@ -151,6 +151,7 @@ impl Models {
             hash.update([0]);
         }
         hash.update(crate::fold::VERSION.to_le_bytes());
+        hash.update(crate::flights::VERSION.to_le_bytes());
         for (name, text) in self.files.seeds() {
             hash.update(name);
             hash.update([0]);

@@ -32,6 +32,7 @@ pub(crate) use views::init_sql_of;
 use crate::audit::history::History;
 use crate::audit::{AUDIT_RESULTS, Auditor, Subject};
 use crate::engine::{Engine, Totals, absolute};
+use crate::flights::keep as flights;
 use crate::models::{Model, Publish};
 use crate::runs::{self, Recorder, Run};
 use crate::schema::SourceSchema;
@@ -165,6 +166,9 @@ impl Publisher {
             .marts()
             .filter(|mart| self.is_written(mart, &totals, &request))
             .collect();
+        if written.iter().any(|mart| mart.name == flights::MART) {
+            engine.settle_flights(schema)?;
+        }
         let at = export::At {
             number,
             totals: &totals,

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub mod contract;
+pub mod flights;
 pub mod recompute;
 pub mod replace;
 

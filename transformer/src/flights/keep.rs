@@ -1,0 +1,418 @@
+//! The tracks between refreshes, and the flights in the private database.
+//!
+//! Flights that have ended are rows, in the transaction of the batch that ended them. Tracks that
+//! go on stay in memory, and are stored only now and then ([`SAVE_AFTER`]): ten thousand of them
+//! change with every poll. After a restart the rows counted since are read again from the lake.
+//!
+//! What came late waits until the mart is published, so that a backfill is worked off at once and
+//! not batch by batch; tracks with something waiting are always stored.
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
+};
+use duckdb::{OptionalExt, params};
+
+use super::again::Window;
+use super::rules::Position;
+use super::tracker::{Closed, Tracker};
+use super::tracks::Tracks;
+use crate::Error;
+use crate::engine::Engine;
+use crate::fold::again::Reading;
+use crate::schema::SourceSchema;
+
+/// The mart that is made of this.
+pub(crate) const MART: &str = "flights";
+
+/// Rows after which the tracks are stored again: what a restart reads at most, beside one batch.
+const SAVE_AFTER: u64 = 200_000;
+
+/// Sightings read again in one go: some 60 MB.
+const SIGHTINGS: usize = 500_000;
+
+/// All times.
+const EVER: (i64, i64) = (i64::MIN, i64::MAX);
+
+/// Flights in one batch on their way into a table.
+const ROWS: usize = 50_000;
+
+/// The tracks in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    /// `None` when they must be read from the database: at the start, and after a transaction
+    /// that failed.
+    tracker: RefCell<Option<Tracker>>,
+    /// Rows counted since they were stored.
+    unsaved: Cell<u64>,
+}
+
+/// Tracks that are ahead of what is committed.
+pub(crate) struct Ahead {
+    tracker: Tracker,
+    unsaved: u64,
+}
+
+impl Keeper {
+    /// Forgets what is in memory: the database decides.
+    pub fn clear(&self) {
+        self.tracker.replace(None);
+    }
+
+    /// What was ahead is committed.
+    pub fn keep(&self, ahead: Ahead) {
+        self.unsaved.set(ahead.unsaved);
+        self.tracker.replace(Some(ahead.tracker));
+    }
+}
+
+impl Engine {
+    /// Joins the tracks of a batch to what is known, and stores the flights that end. Part of the
+    /// batch's transaction, before its files are noted as counted.
+    pub(crate) fn count_flights(
+        &self,
+        run: Tracks,
+        rows: u64,
+        schema: &SourceSchema,
+    ) -> Result<Ahead, Error> {
+        let mut ahead = self.take_tracks(schema)?;
+        ahead.tracker.absorb(run);
+        ahead.tracker.end_of_batch();
+        self.add_flights("flights_recent", &ahead.tracker.take_closed())?;
+        ahead.unsaved = ahead.unsaved.saturating_add(rows);
+        if ahead.unsaved >= SAVE_AFTER || !ahead.tracker.late.is_empty() {
+            self.save_tracks(&mut ahead)?;
+        }
+        service::crash_point!(
+            "transformer.flights.joined",
+            return Err(Error::CrashPoint("transformer.flights.joined"))
+        );
+        Ok(ahead)
+    }
+
+    /// Stores the tracks, in the caller's transaction. Before rows move to other files this must
+    /// be done, since those files would be read again too.
+    pub(crate) fn store_flights(&self, schema: &SourceSchema) -> Result<(), Error> {
+        let mut ahead = self.take_tracks(schema)?;
+        self.save_tracks(&mut ahead)?;
+        // Stored or not, these are the tracks of what is committed.
+        self.flights.keep(ahead);
+        Ok(())
+    }
+
+    /// Gets ready for publishing: derives again what late rows have changed, unless more files
+    /// wait to be counted, and lays out the flights that have not ended.
+    pub(crate) fn settle_flights(&self, schema: &SourceSchema) -> Result<(), Error> {
+        let settled = self.transaction(|| {
+            let mut ahead = self.take_tracks(schema)?;
+            let name = format!("set variable flights_batch = {}::bigint", self.batch()?);
+            self.run("name the batch", &name)?;
+            let waiting: bool = self.value(
+                "look for files that wait",
+                "select count(*) > 0 from lake_files where batch is null",
+            )?;
+            if !waiting && !ahead.tracker.late.is_empty() {
+                self.derive_again(&mut ahead.tracker, schema)?;
+                self.save_tracks(&mut ahead)?;
+            }
+            self.run("lay out the open flights", "truncate flights_open")?;
+            let open: Vec<Closed> = ahead.tracker.open_flights().collect();
+            self.add_flights("flights_open", &open)?;
+            Ok(ahead)
+        });
+        match settled {
+            Ok(ahead) => self.flights.keep(ahead),
+            Err(Error::FileGone(path)) => {
+                tracing::warn!(%path, "a data file is gone: everything is counted again");
+                self.transaction(|| self.forget_watermark())?;
+            }
+            Err(error) => return Err(error),
+        }
+        service::crash_point!(
+            "transformer.flights.settled",
+            return Err(Error::CrashPoint("transformer.flights.settled"))
+        );
+        Ok(())
+    }
+
+    /// The tracks, out of memory or out of the database. Whoever takes them gives them back when
+    /// the transaction is committed; otherwise they are read again.
+    fn take_tracks(&self, schema: &SourceSchema) -> Result<Ahead, Error> {
+        if let Some(tracker) = self.flights.tracker.take() {
+            return Ok(Ahead {
+                tracker,
+                unsaved: self.flights.unsaved.get(),
+            });
+        }
+        let stored: Option<(i64, Vec<u8>)> = self
+            .connection()
+            .query_row("select batch, bytes from flight_tracker", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()
+            .map_err(Error::duck("cannot read the tracks"))?;
+        let read = |(batch, bytes): (i64, Vec<u8>)| Some((batch, Tracker::from_bytes(&bytes)?));
+        let (batch, mut tracker) = stored.and_then(read).unwrap_or_default();
+        let since = format!(
+            "select path from lake_files where live and batch > {batch} order by first_time, path"
+        );
+        let files: Vec<String> = self.column("find the files counted since", &since)?;
+        self.must_exist(files.iter().map(String::as_str))?;
+        let files: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
+        let mut unsaved = 0;
+        let reading = Reading {
+            files: &files,
+            schema,
+            registry: &self.registry()?,
+            at_most: SIGHTINGS,
+        };
+        reading.read(&|_| Some(EVER), &mut |part| {
+            unsaved += part.len() as u64;
+            tracker.replay(part);
+            Ok(())
+        })?;
+        tracker.replayed();
+        tracing::debug!(
+            batch,
+            files = files.len(),
+            rows = unsaved,
+            "read the tracks"
+        );
+        Ok(Ahead { tracker, unsaved })
+    }
+
+    fn save_tracks(&self, ahead: &mut Ahead) -> Result<(), Error> {
+        let bytes = ahead.tracker.to_bytes();
+        let batch = self.batch()?;
+        let write = || -> duckdb::Result<()> {
+            let conn = self.connection();
+            conn.execute("delete from flight_tracker", [])?;
+            conn.execute(
+                "insert into flight_tracker values (?, ?)",
+                params![batch, bytes],
+            )?;
+            Ok(())
+        };
+        write().map_err(Error::duck("cannot store the tracks"))?;
+        ahead.unsaved = 0;
+        Ok(())
+    }
+
+    /// Takes back what late rows touch, and derives it again from the lake.
+    fn derive_again(&self, tracker: &mut Tracker, schema: &SourceSchema) -> Result<(), Error> {
+        let late = tracker.take_late();
+        let mut windows = tracker.windows(&late);
+        self.take_back(&mut windows)?;
+        let (Some(from), Some(to)) = (
+            windows.iter().map(|window| window.from).min(),
+            windows
+                .iter()
+                .map(|window| window.to.unwrap_or(i64::MAX))
+                .max(),
+        ) else {
+            return Ok(());
+        };
+        let sql = format!(
+            "select path from lake_files
+            where live and batch is not null
+                and coalesce(epoch_us(last_time) >= {from}, true)
+                and coalesce(epoch_us(first_time) <= {to}, true)
+            order by first_time, path"
+        );
+        let files: Vec<String> = self.column("find the files of late rows", &sql)?;
+        self.must_exist(files.iter().map(String::as_str))?;
+        tracing::debug!(
+            aircraft = windows.len(),
+            files = files.len(),
+            "deriving flights again"
+        );
+        let files: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
+        tracker.forget(&windows);
+        let reading = Reading {
+            files: &files,
+            schema,
+            registry: &self.registry()?,
+            at_most: SIGHTINGS,
+        };
+        let span = |aircraft: u32| {
+            let at = windows.binary_search_by_key(&aircraft, |window| window.aircraft);
+            let window = windows.get(at.ok()?)?;
+            Some((window.from, window.to.unwrap_or(i64::MAX)))
+        };
+        let mut ended = Vec::new();
+        reading.read(&span, &mut |part| {
+            let mut tracks = Tracks::default();
+            for (aircraft, sighting) in part {
+                tracks.see(aircraft, sighting);
+            }
+            ended.extend(tracker.derive_again(&windows, tracks));
+            Ok(())
+        })?;
+        tracker.end_of_batch();
+        ended.extend(tracker.take_closed());
+        self.add_flights("flights_recent", &ended)
+    }
+
+    /// Removes the flights that the windows touch, and widens the windows by them.
+    fn take_back(&self, windows: &mut [Window]) -> Result<(), Error> {
+        self.run("empty the windows", "truncate flight_windows")?;
+        let rows = record_batch(
+            "flight_windows",
+            vec![
+                ("aircraft", numbers(windows, |window| window.aircraft)),
+                (
+                    "reach_from",
+                    times(windows, |window| Some(window.reach_from)),
+                ),
+                ("reach_to", times(windows, |window| window.reach_to)),
+            ],
+        )?;
+        self.append_rows("flight_windows", rows)?;
+        let touched = "create or replace temp table flights_touched as
+            select aircraft, first_seen, last_seen
+            from (select * from flights_past union all select * from flights_recent) as flights
+            semi join flight_windows as windows
+                on flights.aircraft = windows.aircraft
+                    and flights.last_seen >= windows.reach_from
+                    and flights.first_seen <= coalesce(windows.reach_to, flights.first_seen)";
+        self.run("find the flights that late rows touch", touched)?;
+        let read = || -> duckdb::Result<Vec<(u32, i64, i64)>> {
+            let sql = "select aircraft, epoch_us(min(first_seen)), epoch_us(max(last_seen))
+                from flights_touched group by aircraft";
+            let mut statement = self.connection().prepare(sql)?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect()
+        };
+        let touched = read().map_err(Error::duck("cannot read the flights that are touched"))?;
+        for (aircraft, first_seen, last_seen) in touched {
+            let at = windows.binary_search_by_key(&aircraft, |window| window.aircraft);
+            if let Some(window) = at.ok().and_then(|at| windows.get_mut(at)) {
+                window.touch(first_seen, last_seen);
+            }
+        }
+        // The days of those that were published in their day's part are to be written again.
+        let remove = "merge into flight_days as known
+            using (
+                select distinct utc_date(first_seen) as day
+                from flights_past
+                semi join flights_touched using (aircraft, first_seen)
+            ) as changed
+            on known.day = changed.day
+            when matched then update set last_batch = getvariable('flights_batch')
+            when not matched then insert values (changed.day, getvariable('flights_batch'));
+            delete from flights_past
+            where (aircraft, first_seen) in (select aircraft, first_seen from flights_touched);
+            delete from flights_recent
+            where (aircraft, first_seen) in (select aircraft, first_seen from flights_touched);";
+        self.run("take flights back", remove)
+    }
+
+    fn add_flights(&self, table: &'static str, flights: &[Closed]) -> Result<(), Error> {
+        for flights in flights.chunks(ROWS) {
+            let latitude = |at: Option<Position>| at.map(|position| position.latitude);
+            let longitude = |at: Option<Position>| at.map(|position| position.longitude);
+            let rows = record_batch(
+                table,
+                vec![
+                    ("aircraft", numbers(flights, |one| one.aircraft)),
+                    ("callsign", texts(flights)),
+                    ("country", numbers(flights, |one| one.flight.country)),
+                    (
+                        "first_seen",
+                        times(flights, |one| Some(one.flight.first_seen)),
+                    ),
+                    (
+                        "last_seen",
+                        times(flights, |one| Some(one.flight.last_seen)),
+                    ),
+                    (
+                        "takeoff_time",
+                        times(flights, |one| one.flight.takeoff_time),
+                    ),
+                    (
+                        "landing_time",
+                        times(flights, |one| one.flight.landing_time),
+                    ),
+                    (
+                        "first_latitude",
+                        doubles(flights, |one| latitude(one.flight.first_position)),
+                    ),
+                    (
+                        "first_longitude",
+                        doubles(flights, |one| longitude(one.flight.first_position)),
+                    ),
+                    (
+                        "last_latitude",
+                        doubles(flights, |one| latitude(one.flight.last_position)),
+                    ),
+                    (
+                        "last_longitude",
+                        doubles(flights, |one| longitude(one.flight.last_position)),
+                    ),
+                    (
+                        "max_altitude",
+                        doubles(flights, |one| one.flight.max_altitude),
+                    ),
+                    ("centimetres", counts(flights, |one| one.flight.centimetres)),
+                    (
+                        "observations",
+                        counts(flights, |one| i64::from(one.flight.observations)),
+                    ),
+                    ("is_open", flags(flights, |one| one.flight.is_open)),
+                ],
+            )?;
+            self.append_rows(table, rows)?;
+        }
+        Ok(())
+    }
+
+    fn append_rows(&self, table: &str, rows: RecordBatch) -> Result<(), Error> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let append = || -> duckdb::Result<()> {
+            let mut appender = self.connection().appender(table)?;
+            appender.append_record_batch(rows)?;
+            appender.flush()
+        };
+        append().map_err(Error::duck(format!("cannot fill {table}")))
+    }
+}
+
+fn record_batch(table: &'static str, columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, Error> {
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, of)| (name, of, true)))
+        .map_err(|source| Error::Fold { table, source })
+}
+
+fn numbers<T>(rows: &[T], of: impl Fn(&T) -> u32) -> ArrayRef {
+    Arc::new(UInt32Array::from_iter_values(rows.iter().map(of)))
+}
+
+fn counts<T>(rows: &[T], of: impl Fn(&T) -> i64) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(rows.iter().map(of)))
+}
+
+fn doubles<T>(rows: &[T], of: impl Fn(&T) -> Option<f64>) -> ArrayRef {
+    Arc::new(Float64Array::from_iter(rows.iter().map(of)))
+}
+
+fn flags<T>(rows: &[T], of: impl Fn(&T) -> bool) -> ArrayRef {
+    Arc::new(BooleanArray::from_iter(
+        rows.iter().map(|row| Some(of(row))),
+    ))
+}
+
+fn times<T>(rows: &[T], of: impl Fn(&T) -> Option<i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_iter(rows.iter().map(of)).with_timezone("UTC"))
+}
+
+fn texts(rows: &[Closed]) -> ArrayRef {
+    Arc::new(StringArray::from_iter(
+        rows.iter().map(|one| one.flight.callsign.text()),
+    ))
+}
