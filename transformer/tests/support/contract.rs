@@ -75,6 +75,12 @@ pub const MARTS: &[(&str, &str)] = &[
         "icao24 callsign squawk from_time to_time positions",
     ),
     (
+        "flights",
+        "icao24 callsign origin_country first_seen last_seen takeoff_time landing_time
+        takeoff_seen landing_seen first_latitude first_longitude last_latitude last_longitude
+        max_altitude distance_m duration_minutes observations is_open",
+    ),
+    (
         "mart_status",
         "mart generation rows as_of refreshed_at duration",
     ),
