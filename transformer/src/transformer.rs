@@ -154,9 +154,13 @@ impl Transformer {
     /// refreshes that follow. Nothing is published until then, even if the process ends before.
     /// Returns how many files wait. A file that has rows of other days too takes these along.
     pub async fn rebuild_days(&mut self, from: NaiveDate, to: NaiveDate) -> Result<u64, Error> {
+        let schema = self.schema.clone();
         let work = move |works: &mut Works| {
-            let files = works.engine.rebuild_days(from, to)?;
-            Ok((files, works.engine.totals()?))
+            works.in_run(|works, _| {
+                let files = works.engine.rebuild_days(from, to, &schema)?;
+                tracing::info!(%from, %to, files, "the days are counted again");
+                Ok((files, works.engine.totals()?))
+            })
         };
         let (files, totals) = self.blocking(work).await?;
         self.totals = totals;
@@ -309,7 +313,11 @@ impl Transformer {
     /// keep what is published until then.
     pub async fn rebuild(&mut self, days: Days) -> Result<(), Error> {
         if days != Days::default() {
-            tracing::info!(?days, "everything is counted again, the days among it");
+            let from = days
+                .from
+                .unwrap_or(NaiveDate::from_epoch_days(0).unwrap_or_default());
+            let to = days.to.unwrap_or_else(|| chrono::Utc::now().date_naive());
+            return self.rebuild_days(from, to).await.map(drop);
         }
         let work = |works: &mut Works| {
             works.in_run(|works, _| {

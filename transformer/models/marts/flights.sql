@@ -70,6 +70,34 @@ create temp table if not exists flight_windows (
     reach_to timestamptz,
 );
 
+-- @forget
+-- Only days whose time is over: of days that are counted again the rows come late, and what they
+-- touch is derived again, with flights that reach beyond the days.
+create or replace temp table flights_over as
+with past as (
+    select first_seen from flights_past
+)
+select distinct utc_date(first_seen) as day
+from past
+where getvariable('forget_from') <= date '0001-01-01'
+    and first_seen < getvariable('forget_before_time');
+
+merge into flight_days as known
+using flights_over as over
+on known.day = over.day
+when matched then update set last_batch = getvariable('batch')
+when not matched then insert values (
+    over.day, getvariable('batch')
+);
+
+delete from flights_past
+where getvariable('forget_from') <= date '0001-01-01'
+    and first_seen < getvariable('forget_before_time');
+
+delete from flights_recent
+where getvariable('forget_from') <= date '0001-01-01'
+    and first_seen < getvariable('forget_before_time');
+
 -- @settle
 -- Some 5,000 flights are an hour's worth of the whole world.
 create or replace temp table flights_settling as

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate};
 use super::{Engine, state};
 use crate::Error;
 use crate::fold::MICROS_PER_DAY;
-use crate::schema::timestamptz;
+use crate::schema::{SourceSchema, timestamptz};
 
 /// How many days are kept; all of them when there is no number.
 #[derive(Debug, Clone, Copy)]
@@ -76,11 +76,18 @@ impl Engine {
     /// Forgets the days `from` to `to` and lets the lake's files of them be counted again by the
     /// refreshes that follow; nothing is published until then. All of it is one transaction, so
     /// whatever happens later, the files wait. Returns how many there are.
-    pub fn rebuild_days(&self, from: NaiveDate, to: NaiveDate) -> Result<u64, Error> {
+    pub fn rebuild_days(
+        &self,
+        from: NaiveDate,
+        to: NaiveDate,
+        schema: &SourceSchema,
+    ) -> Result<u64, Error> {
         if from > to {
             return Err(Error::Days { from, to });
         }
         let files = self.transaction(|| {
+            // Whatever ends before the rows come again, to the tracks they must come late.
+            self.store_flights(schema)?;
             let days = self.whole_files((days_of(from), days_of(to)))?;
             let batch = self.batch()? + 1;
             state::set(&self.conn, "batch", &batch.to_string())?;
