@@ -373,7 +373,7 @@ fn check_history(connection: &Connection) {
         from (select unnest([1, 24]) as hours)
         cross join (select max(snapshot_time) as newest from raw)
         join cleaned
-            on epoch(snapshot_time) >= epoch(newest) // 300 * 300 - hours * 3600
+            on epoch_us(snapshot_time) >= (epoch_us(newest) // 300000000 * 300 - hours * 3600) * 1000000
         where not on_ground group by 1, 2, 3",
     );
 }

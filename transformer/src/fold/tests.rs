@@ -423,9 +423,9 @@ fn expected(files: &[Vec<Sent>], before: &[Sent]) -> Rows {
                     .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
         };
         let age = s.position.or(s.contact).map(|then| s.time - then);
-        check(s, "has_position", true, has_position(s));
-        check(s, "position_in_range", has_position(s), in_range(s));
-        check(s, "velocity_in_range", s.velocity.is_some(), velocity_ok(s));
+        check(s, "dq_has_position", true, has_position(s));
+        check(s, "dq_position_ok", has_position(s), in_range(s));
+        check(s, "dq_velocity_ok", s.velocity.is_some(), velocity_ok(s));
         check(s, "dq_ok", true, ok(s));
         let altitude = s.altitude.unwrap_or_default();
         check(
