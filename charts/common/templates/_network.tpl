@@ -25,7 +25,7 @@
 {{- end -}}
 
 {{/* common.egress (dict "to" LIST): LIST of peers from the values, each
-     (dict "namespace" … "app" … "port" …) or (dict "cidr" … "port" …). */}}
+     (dict "namespace" … "app" … "port" …) or (dict "cidr" … "except" LIST "port" …); without a port, any. */}}
 {{- define "common.egress" -}}
 {{- range .to }}
 - to:
@@ -39,8 +39,10 @@
     {{- else }}
     {{- include "common.peer" . | nindent 4 }}
     {{- end }}
+  {{- with .port }}
   ports:
-    - port: {{ .port }}
+    - port: {{ . }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 

@@ -1,12 +1,18 @@
-{{/* The Service of one of Contrail's own programs: health, metrics and what else it serves. */}}
+{{/* common.service (dict "root" . "headless" true): the Service of one of Contrail's own programs:
+     health, metrics and what else it serves. A headless one leads to every pod by itself, which is
+     how metrics of several are read. */}}
 {{- define "common.service" -}}
+{{- $ := .root -}}
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "common.metadata" . | nindent 2 }}
+  {{- include "common.metadata" $ | nindent 2 }}
 spec:
+  {{- if .headless }}
+  clusterIP: None
+  {{- end }}
   selector:
-    {{- include "common.selectorLabels" . | nindent 4 }}
+    {{- include "common.selectorLabels" $ | nindent 4 }}
   ports:
     - name: http
       port: 8080

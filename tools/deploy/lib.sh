@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# What the deployment's scripts share. Sourced, never run.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tools/lib.sh
+. "$root/tools/lib.sh"
+
+# What is fetched by `./task setup:charts` serves where the machine has none of its own.
+PATH=$PATH:$root/.tools/charts/bin
+
+# One environment of Helmfile.yaml; see docs/deploy.md.
+environment=${DEPLOY_ENVIRONMENT:-minikube}
+
+# Settings of .env that the deployment takes. What is set in the environment already counts more.
+load_settings() {
+    local line name value
+    [ -e "$root/.env" ] || return 0
+    while IFS= read -r line || [ -n "$line" ]; do
+        line=${line#export }
+        [[ $line =~ ^([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
+        name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
+        [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]] && value=${BASH_REMATCH[1]}
+        [ -n "${!name:-}" ] || export "$name=$value"
+    done <"$root/.env"
+}
+
+# at_least HAVE WANT: whether version HAVE is not older.
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | head -n 1)" = "$2" ]; }
+
+# The version of a tool, as digits.
+version_of() {
+    case $1 in
+        docker) docker version --format '{{.Client.Version}}' 2>/dev/null ;;
+        helm) helm version --template '{{.Version}}' 2>/dev/null ;;
+        helmfile) helmfile version --output short 2>/dev/null ;;
+        kubectl) kubectl version --client --output json 2>/dev/null | sed -n 's/.*"gitVersion": "\(.*\)".*/\1/p' ;;
+        minikube) minikube version --short 2>/dev/null ;;
+    esac | head -n 1 | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1
+}
+
+# What a tool must be at least, and where it is had.
+minimum_of() {
+    case $1 in
+        docker) echo 24.0 ;;
+        helm) echo 3.20 ;;
+        helmfile) echo 1.1 ;;
+        kubectl) echo 1.31 ;;
+        minikube) echo 1.34 ;;
+    esac
+}
+remedy_of() {
+    case $1 in
+        docker) echo 'install it: https://docs.docker.com/engine/install' ;;
+        helm) echo 'run ./task setup:charts, or install it: https://helm.sh/docs/intro/install' ;;
+        helmfile) echo 'run ./task setup:charts, or install it: https://helmfile.readthedocs.io/en/latest/#installation' ;;
+        kubectl) echo 'run ./task setup:charts, or install it: https://kubernetes.io/docs/tasks/tools' ;;
+        minikube) echo 'install it: https://minikube.sigs.k8s.io/docs/start' ;;
+    esac
+}
+
+# need TOOL…: ends with the remedy where one is missing or too old.
+need() {
+    local tool version
+    for tool; do
+        have "$tool" || die "$tool is missing, at least $(minimum_of "$tool"); $(remedy_of "$tool")"
+        version=$(version_of "$tool")
+        [ -z "$version" ] || at_least "$version" "$(minimum_of "$tool")" ||
+            die "$tool is $version, at least $(minimum_of "$tool") is needed; $(remedy_of "$tool")"
+    done
+}
+
+context() { kubectl config current-context 2>/dev/null || echo "in the cluster"; }
+is_minikube() { have minikube && [ "$(context)" = "${MINIKUBE_PROFILE:-minikube}" ]; }
+reachable() { kubectl --request-timeout=5s get --raw /readyz >/dev/null 2>&1; }
+# Whether the cluster has a stack of ours.
+deployed() { have kubectl && [ -n "$(kubectl --request-timeout=5s get namespace contrail --output name --selector app.kubernetes.io/part-of=contrail 2>/dev/null)" ]; }
+
+# A cluster that nobody named is only taken where it is a Minikube.
+need_cluster() {
+    need kubectl
+    [ -z "${KUBE_CONTEXT:-}" ] || kubectl config use-context "$KUBE_CONTEXT" >/dev/null ||
+        die "kubectl knows no context $KUBE_CONTEXT; kubectl config get-contexts lists them"
+    reachable || die "no cluster answers (context $(context)); run ./task start-minikube, or set KUBE_CONTEXT"
+    is_minikube || [ -n "${KUBE_CONTEXT:-}${KUBECONFIG:-}" ] ||
+        die "the current context, $(context), is not Minikube's; set KUBE_CONTEXT=$(context) if it is meant"
+}
+
+# helmfile_run ARGUMENT…
+helmfile_run() {
+    (cd "$root" && helmfile --file Helmfile.yaml --environment "$environment" --quiet "$@")
+}
+
+# The folder of the data on a node of Minikube.
+data_path() { echo "${DATA_PATH:-/data/contrail}"; }
