@@ -186,7 +186,8 @@ class Rendered(unittest.TestCase):
             named = [s["secretRef"]["name"] for c in containers(spec) for s in c.get("envFrom", [])]
             named += [v["secret"]["secretName"] for v in spec.get("volumes", []) if "secret" in v]
             for secret in named:
-                self.assertRegex(script, rf"(contrail|monitoring) {secret} ")
+                made = re.search(rf"(contrail|monitoring) {secret}[ ;]", script)
+                self.assertTrue(made, f"tools/deploy/secrets does not make {secret}")
 
     def test_claims_have_volumes(self):
         for rendering, objects in rendered().items():

@@ -72,7 +72,11 @@ context() { kubectl config current-context 2>/dev/null || echo "in the cluster";
 is_minikube() { have minikube && [ "$(context)" = "${MINIKUBE_PROFILE:-minikube}" ]; }
 reachable() { kubectl --request-timeout=5s get --raw /readyz >/dev/null 2>&1; }
 # Whether the cluster has a stack of ours.
-deployed() { have kubectl && [ -n "$(kubectl --request-timeout=5s get namespace contrail --output name --selector app.kubernetes.io/part-of=contrail 2>/dev/null)" ]; }
+deployed() { have kubectl && has_namespace contrail; }
+has_namespace() {
+    [ -n "$(kubectl --request-timeout=5s get namespaces --selector app.kubernetes.io/part-of=contrail \
+        --field-selector "metadata.name=$1" --output name 2>/dev/null)" ]
+}
 
 # A cluster that nobody named is only taken where it is a Minikube.
 need_cluster() {

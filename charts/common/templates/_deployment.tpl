@@ -1,6 +1,7 @@
 {{/* common.deployment (dict "root" . "strategy" "Recreate" "folders" LIST): one of Contrail's own
      programs. Each has its configuration file, its secrets as environment, and health at the port
-     `http`. `folders` are those of the data volume that it sees: (dict "name" "warehouse"
+     `http`; `ports` are further ones, (dict "name" "api" "port" 8081).
+     `folders` are those of the data volume that it sees: (dict "name" "warehouse"
      "readOnly" true). */}}
 {{- define "common.deployment" -}}
 {{- $ := .root -}}
@@ -37,7 +38,13 @@ spec:
           imagePullPolicy: {{ $.Values.image.pullPolicy }}
           args: [--config, /etc/contrail/contrail.toml]
           {{- include "common.environment" $ | nindent 10 }}
-          {{- include "common.httpPort" $ | nindent 10 }}
+          ports:
+            - name: http
+              containerPort: 8080
+            {{- range .ports }}
+            - name: {{ .name }}
+              containerPort: {{ .port }}
+            {{- end }}
           {{- include "common.probes" (dict "port" "http" "live" "/healthz" "ready" "/readyz") | nindent 10 }}
           resources:
             {{- toYaml $.Values.resources | nindent 12 }}
@@ -95,10 +102,4 @@ envFrom:
       {{- end }}
   {{- end }}
 {{- end -}}
-{{- end -}}
-
-{{- define "common.httpPort" -}}
-ports:
-  - name: http
-    containerPort: 8080
 {{- end -}}
