@@ -300,6 +300,41 @@ class Rendered(unittest.TestCase):
             about = yaml.safe_load((ROOT / "charts" / chart / "Chart.yaml").read_text())
             self.assertEqual(about["appVersion"], version, chart)
 
+    def test_docs_name_images_settings_and_secrets(self):
+        docs = (ROOT / "docs/deploy.md").read_text()
+        images = {
+            c["image"] for objects in rendered().values() for _, spec, _ in pods(objects)
+            for c in containers(spec)
+        }
+        for image in images:
+            if image.startswith("contrail/"):
+                image = image.partition(":")[0]
+            self.assertTrue(f"`{image}`" in docs, image)
+        named = set(re.findall(r"`([a-z][a-z/-]+:v?[0-9][A-Za-z0-9.]+)`", docs))
+        self.assertLessEqual(named, images)
+        for file in (ROOT / "charts/environments").glob("*.gotmpl"):
+            for setting in re.findall(r'env "([A-Z_]+)"', file.read_text()):
+                if not setting.startswith("CONTRAIL__"):
+                    self.assertTrue(f"`{setting}`" in docs, setting)
+        script = (ROOT / "tools/deploy/secrets").read_text()
+        for secret in re.findall(r"^(?:once|follow) \w+ ([a-z-]+) ", script, re.M):
+            self.assertTrue(f"| `{secret}` |" in docs, secret)
+
+    def test_compose_has_the_same_images_and_ports(self):
+        deployed = {
+            program(labels): spec["containers"][0]
+            for thing, spec, labels in pods(rendered()["minikube-all"]) if thing["kind"] != "Pod"
+        }
+        for file in ROOT.glob("compose.yaml"):
+            for service, about in yaml.safe_load(file.read_text())["services"].items():
+                if service not in deployed:
+                    continue
+                image = deployed[service]["image"].replace(":1.2.3", ":")
+                self.assertTrue(about["image"].startswith(image), f"{service}: {about['image']}")
+                there = {str(port["containerPort"]) for port in deployed[service]["ports"]}
+                for port in about.get("ports", []):
+                    self.assertIn(str(port).rpartition(":")[2], there, service)
+
     def test_metrics_exist(self):
         code = "".join(
             f.read_text() for crate in ("producer", "consumer", "transformer", "service")
