@@ -26,15 +26,17 @@ load_settings() {
 # at_least HAVE WANT: whether version HAVE is not older.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | head -n 1)" = "$2" ]; }
 
-# The version of a tool, as digits.
+# The version of a tool, as digits; nothing where it does not tell.
 version_of() {
+    local said
     case $1 in
-        docker) docker version --format '{{.Client.Version}}' 2>/dev/null ;;
-        helm) helm version --template '{{.Version}}' 2>/dev/null ;;
-        helmfile) helmfile version --output short 2>/dev/null ;;
-        kubectl) kubectl version --client --output json 2>/dev/null | sed -n 's/.*"gitVersion": "\(.*\)".*/\1/p' ;;
-        minikube) minikube version --short 2>/dev/null ;;
-    esac | head -n 1 | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1
+        docker) said=$(docker --version 2>/dev/null) ;;
+        helm) said=$(helm version --template '{{.Version}}' 2>/dev/null) ;;
+        helmfile) said=$(helmfile --version 2>/dev/null) ;;
+        kubectl) said=$(kubectl version --client 2>/dev/null) ;;
+        minikube) said=$(minikube version --short 2>/dev/null) ;;
+    esac
+    [[ ! ${said:-} =~ [0-9]+(\.[0-9]+)+ ]] || echo "${BASH_REMATCH[0]}"
 }
 
 # What a tool must be at least, and where it is had.
@@ -68,7 +70,7 @@ need() {
     done
 }
 
-context() { kubectl config current-context 2>/dev/null || echo "in the cluster"; }
+context() { kubectl config current-context 2>/dev/null || echo none; }
 is_minikube() { have minikube && [ "$(context)" = "${MINIKUBE_PROFILE:-minikube}" ]; }
 reachable() { kubectl --request-timeout=5s get --raw /readyz >/dev/null 2>&1; }
 # Whether the cluster has a stack of ours.
