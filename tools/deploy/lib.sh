@@ -92,7 +92,7 @@ need_cluster() {
 
 # helmfile_run ARGUMENT…
 helmfile_run() {
-    (cd "$root" && helmfile --file Helmfile.yaml --environment "$environment" --quiet "$@")
+    (cd "$root" && helmfile --file Helmfile.yaml --environment "$environment" "$@")
 }
 
 # The folder of the data on a node of Minikube.
