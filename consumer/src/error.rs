@@ -120,4 +120,11 @@ impl Faulty for ConsumerError {
             }
         }
     }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            ConsumerError::Lake(error) => error.remedy(),
+            _ => None,
+        }
+    }
 }

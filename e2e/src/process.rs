@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::disk::Disk;
 
@@ -132,6 +132,47 @@ impl Process {
             "cannot signal {}",
             self.name
         );
+    }
+
+    /// Suspends it, at any moment but one at which it has locked a file: SQLite's locks go on
+    /// while their holder sleeps, and nobody else would get at the catalog, the readers of the
+    /// test included.
+    pub fn suspend(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            self.signal("STOP");
+            while !self.is_suspended() {
+                assert!(Instant::now() < deadline, "{} goes on", self.name);
+                std::thread::yield_now();
+            }
+            if !self.has_locked_a_file() {
+                return;
+            }
+            self.signal("CONT");
+            assert!(
+                Instant::now() < deadline,
+                "{} never lets go of its locks",
+                self.name
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_suspended(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        // After the name, in parentheses, comes the state.
+        let stat = stat.expect("the process is there");
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| state.starts_with('T'))
+    }
+
+    fn has_locked_a_file(&self) -> bool {
+        let id = self.child.id().to_string();
+        let locks = fs::read_to_string("/proc/locks").expect("/proc/locks");
+        locks.lines().any(|lock| {
+            let mut words = lock.split_whitespace().skip(1);
+            words.next() == Some("POSIX") && words.nth(2) == Some(&id)
+        })
     }
 
     /// Whether it still runs.

@@ -54,7 +54,7 @@ async fn a_zombie_that_wakes_up_after_its_session_changes_nothing() {
     expect_exactly(&warehouse, &load, LIMIT);
     load.publish(10).await;
     // Suspended with rows read and not committed yet, or in the middle of a commit.
-    zombie.signal("STOP");
+    zombie.suspend();
     load.publish(5).await;
     let heir = consumer(&setup, "heir").start();
     // The heir gets the partitions once the zombie's session has run out.

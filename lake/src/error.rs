@@ -66,4 +66,18 @@ impl Faulty for LakeError {
     fn retryable(&self) -> bool {
         matches!(self, LakeError::Catalog { .. })
     }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            LakeError::Catalog { source, .. }
+                if source.to_string().contains("database is locked") =>
+            {
+                Some(
+                    "another process is in the middle of a commit, or was suspended in one:                     end it, or let it go on"
+                        .to_owned(),
+                )
+            }
+            _ => None,
+        }
+    }
 }
