@@ -135,6 +135,7 @@ pub fn config(folder: &Path) -> Config {
             retention: Duration::ZERO,
             daily_retention: Duration::ZERO,
             memory_limit: "128MiB".to_owned(),
+            backlog_memory_limit: "384MiB".to_owned(),
             threads: 2,
             density_cell_degrees: 0.5,
             postgres: transformer::config::PostgresConfig {

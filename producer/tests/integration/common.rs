@@ -1,11 +1,5 @@
 //! Small servers that answer as tests tell them to.
 
-// Each test binary uses some of this.
-#![allow(
-    dead_code,
-    reason = "every test binary compiles this module and uses a part of it"
-)]
-
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex};

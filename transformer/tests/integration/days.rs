@@ -1,22 +1,13 @@
 //! Days leave with the retention, and days are counted again; the marts are those of the rows
 //! that remain.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use crate::support::recompute::compare;
+use crate::support::{Bench, Row, row};
 use chrono::NaiveDate;
-use support::recompute::compare;
-use support::{Bench, Row, row};
-use transformer::Transformer;
+use transformer::{Days, Transformer};
 
 /// 2025-09-01T00:00:00Z.
 const START: i64 = 1_756_684_800;
@@ -141,6 +132,38 @@ async fn days_are_counted_again_and_nothing_else() {
         error.to_string().contains("the first is after the last"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn days_that_a_longer_retention_would_have_kept_are_filled_in() {
+    let mut bench = kept_days(2).await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for number in 0..6 {
+        bench.append(&day(number)).await;
+        transformer.catch_up().await.unwrap();
+    }
+    compare(bench.published(), &days(4..6)).unwrap();
+    drop(transformer);
+    bench.config.transformer.retention = Duration::from_secs(5 * 86_400);
+    bench.config.transformer.daily_retention = Duration::from_secs(5 * 86_400);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    let of = |from, to| Days {
+        from: Some(date(from)),
+        to: Some(date(to)),
+    };
+    // Day 0 is missing too, but the retention would remove it at once.
+    let steps: [(Days, &[i64]); 4] = [
+        (of(-5, 0), &[4, 5]),
+        (of(2, 2), &[2, 4, 5]),
+        (of(2, 4), &[2, 3, 4, 5]),
+        (Days::default(), &[1, 2, 3, 4, 5]),
+    ];
+    for (asked, there) in steps {
+        transformer.backfill(asked).await.unwrap();
+        transformer.catch_up().await.unwrap();
+        let there = days(there.iter().copied());
+        compare(bench.published(), &there).unwrap_or_else(|e| panic!("{asked:?}: {e}"));
+    }
 }
 
 #[tokio::test]

@@ -1,19 +1,10 @@
 //! Runs as people see them: rows, logs, the commands, and what a kill leaves.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Bench, Row, row};
+use crate::support::{Bench, Row, row};
 use transformer::runs::{Kind, Run, RunStatus, listing};
 use transformer::{Mode, Transformer};
 

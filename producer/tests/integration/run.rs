@@ -1,12 +1,8 @@
 //! The whole producer: scripted answers in, records out.
-#![cfg(test)]
-
-mod common;
-
 use std::path::Path;
 
+use crate::common::{DEADLINE, Scripted, body, config, until};
 use axum::http::StatusCode;
-use common::{DEADLINE, Scripted, body, config, until};
 use producer::{Config, ProducerError, Progress};
 use serde_json::json;
 use service::health::Health;

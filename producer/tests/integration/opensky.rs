@@ -1,13 +1,9 @@
 //! How the client deals with everything OpenSky does over HTTP.
-#![cfg(test)]
-
-mod common;
-
 use std::time::{Duration, Instant};
 
+use crate::common::{Scripted, body, config};
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use common::{Scripted, body, config};
 use producer::config::OpenSkyConfig;
 use producer::opensky::{FetchError, OpenSky};
 use serde_json::json;

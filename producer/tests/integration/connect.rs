@@ -1,13 +1,9 @@
 //! A broker that is not there, or that refuses the login: one clear error, in bounded time.
-#![cfg(test)]
-
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::config;
+use crate::common::config;
 use producer::{PublishError, Publisher};
 use service::fault::{Fault, Faulty};
 

@@ -1,6 +1,4 @@
 //! The program: what it says, and how it ends, when it cannot start.
-#![cfg(test)]
-
 use std::net::TcpListener;
 use std::process::Command;
 

@@ -1,19 +1,7 @@
 //! At every step a refresh may end; what the next start finds is right.
-//!
-//! The fail points are those of the whole process, so these tests have a program of their own
-//! and one test.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
-use support::recompute::compare;
-use support::{Bench, Row, row};
+use crate::support::recompute::compare;
+use crate::support::{Bench, Row, row};
 use transformer::Transformer;
 
 const POINTS: [&str; 8] = [

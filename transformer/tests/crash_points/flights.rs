@@ -1,19 +1,8 @@
 //! At every step a refresh or a publication may end; the flights are right after the next start,
 //! whether rows came in order or late.
-//!
-//! The fail points are those of the whole process, so this test has a program of its own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
-use support::flights::{compare, histories};
-use support::{Bench, Row};
+use crate::support::flights::{compare, histories};
+use crate::support::{Bench, Row};
 use transformer::Transformer;
 
 const POINTS: [&str; 9] = [

@@ -1,17 +1,8 @@
 //! Compaction moves rows between data files: nothing is counted twice, and what is looked up in
 //! the lake is found where it is now.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
-use support::recompute::compare;
-use support::{Bench, Row, row};
+use crate::support::recompute::compare;
+use crate::support::{Bench, Row, row};
 use transformer::Transformer;
 
 /// 2025-09-26T08:00:00Z: all polls are of one day.

@@ -1,13 +1,10 @@
 //! Recorded bodies and a simulated OpenSky through the whole chain in one process, with
 //! every mart compared to an independent computation over the bodies themselves.
-#![cfg(test)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::Body;
 use local::Config;
 use local::config::Command;
 use local::display::Display;
@@ -17,7 +14,6 @@ use local::replay::{self, Request, Summary};
 use service::cli::CommonArgs;
 use service::health::Health;
 use service::shutdown::Shutdown;
-use support::Body;
 
 /// 2025-06-15 12:00 UTC.
 const START: i64 = 1_749_988_800;

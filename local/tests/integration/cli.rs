@@ -1,7 +1,5 @@
 //! What people get wrong: one line that says what to do, an exit code, and no change on
 //! disk.
-#![cfg(test)]
-
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,19 +1,10 @@
 //! Whatever way rows reach the lake, each mart equals straight SQL over all of them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
+use crate::support::recompute::{compare, compare_but};
+use crate::support::{Bench, Row, row};
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
-use support::recompute::{compare, compare_but};
-use support::{Bench, Row, row};
 use transformer::Transformer;
 
 /// 2025-09-26T22:00:00Z: polls from here on cross hours and midnight.
@@ -92,7 +83,7 @@ async fn one_commit_a_poll() {
     let polls: Vec<Vec<Row>> = rows.chunks(60).map(<[Row]>::to_vec).collect();
     let rows = committed(&bench, &polls, true).await;
     compare(bench.published(), &rows).unwrap();
-    for (mart, _, _) in support::recompute::MARTS {
+    for (mart, _, _) in crate::support::recompute::MARTS {
         let found = bench.query(&format!("select count(*) > 0 from {mart}"));
         assert_eq!(found, [[Some("true".to_owned())]], "{mart} is empty");
     }
@@ -252,7 +243,7 @@ async fn an_empty_lake_has_empty_marts_and_a_second_writer_is_refused() {
     let bench = Bench::new().await;
     let mut transformer = Transformer::open(&bench.config).await.unwrap();
     transformer.catch_up().await.unwrap();
-    for (mart, _, _) in support::recompute::MARTS {
+    for (mart, _, _) in crate::support::recompute::MARTS {
         let found = bench.query(&format!("select count(*) from {mart}"));
         assert_eq!(found, [[Some("0".to_owned())]], "{mart}");
     }
@@ -270,7 +261,7 @@ async fn marts_have_the_columns_that_readers_rely_on_in_types_that_all_of_them_s
     let describe = |mart: &str| {
         transformer::query(bench.published(), &format!("select * from {mart} limit 0")).unwrap()
     };
-    for (mart, columns) in support::contract::MARTS {
+    for (mart, columns) in crate::support::contract::MARTS {
         let found = describe(mart).columns;
         for column in columns.split_whitespace() {
             assert!(found.iter().any(|c| c == column), "{mart} has no {column}");
@@ -285,7 +276,7 @@ async fn marts_have_the_columns_that_readers_rely_on_in_types_that_all_of_them_s
         let columns: Vec<_> = found.columns.iter().collect();
         assert_eq!(columns, described, "{}", model.name);
         for (column, of) in found.columns.iter().zip(&found.types) {
-            let shown = support::contract::TYPES.contains(&of.as_str());
+            let shown = crate::support::contract::TYPES.contains(&of.as_str());
             assert!(shown, "{}.{column} is {of}", model.name);
         }
     }

@@ -1,17 +1,8 @@
 //! The given/expect cases beside the models, and models from a folder.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
 use std::fs;
 
-use support::{Bench, row};
+use crate::support::{Bench, row};
 use transformer::cases;
 use transformer::models::Models;
 use transformer::{Error, Transformer};
@@ -34,7 +25,7 @@ async fn every_case_of_every_model_holds() {
 fn every_mart_made_by_sql_has_a_case() {
     let models = Models::embedded().unwrap();
     let cases = cases::all(&models).unwrap();
-    // What audits find depends on the audits of all marts: tests/audits.rs has its own.
+    // What audits find depends on the audits of all marts: audits.rs has its own.
     let made = models.marts().filter(|mart| mart.name != "audit_results");
     for mart in made.chain(models.views()) {
         let has_case = cases.iter().any(|case| case.mart == mart.name);

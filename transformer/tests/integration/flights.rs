@@ -1,19 +1,10 @@
 //! Whatever way rows reach the lake, and whatever ends the transformer, the mart `flights` has
 //! what reading each aircraft's whole history gives.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
+use crate::support::flights::{compare, histories};
+use crate::support::{Bench, Row};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
-use support::flights::{compare, histories};
-use support::{Bench, Row};
 use transformer::Transformer;
 
 /// Commits rows in batches of these sizes; `turns` say after which to count and publish, and

@@ -1,6 +1,4 @@
 //! The embedded broker, used by librdkafka as the services use it.
-#![cfg(test)]
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

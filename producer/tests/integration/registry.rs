@@ -1,10 +1,6 @@
 //! How the schema is registered, and what a registry may answer.
-#![cfg(test)]
-
-mod common;
-
+use crate::common::{Scripted, config};
 use axum::http::StatusCode;
-use common::{Scripted, config};
 use producer::Registry;
 use producer::registry::RegistryError;
 use serde_json::json;

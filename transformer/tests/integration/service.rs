@@ -1,20 +1,11 @@
 //! The service as a whole: it follows the lake, goes on after failures, and ends when told.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::recompute::compare;
+use crate::support::{Bench, row};
 use service::health::Health;
 use service::shutdown::Shutdown;
-use support::recompute::compare;
-use support::{Bench, row};
 use tokio::sync::watch;
 use transformer::{Mode, Status};
 

@@ -1,14 +1,5 @@
 //! A disk that is full, for real: the program runs on a small file system of its own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::{Bench, Row, row};
+use crate::support::{Bench, Row, row};
 use transformer::publish::Generation;
 use transformer::runs::{RunStatus, listing};
 

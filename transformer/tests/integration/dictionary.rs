@@ -2,8 +2,6 @@
 //!
 //! `./task docs` writes it anew, by `UPDATE_DOCS=1`.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,13 +1,9 @@
 //! Transactions against a broker: what readers see, and when.
-#![cfg(test)]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::common::{DEADLINE, config};
 use chrono::{DateTime, Utc};
-use common::{DEADLINE, config};
 use contract::{Poll, Source, wire};
 use producer::{Config, PublishError, Publisher, Stamp, opensky};
 use rdkafka::ClientConfig;

@@ -1,7 +1,5 @@
 //! The in-process schema registry, asked by a client that is not ours, and in plain HTTP
 //! where that client has no call.
-#![cfg(test)]
-
 use local::registry::Registry;
 use reqwest::{Client, Method};
 use schema_registry_converter::async_impl::schema_registry::{

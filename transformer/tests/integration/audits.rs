@@ -1,17 +1,8 @@
 //! Audits between a generation and its readers.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
 use std::path::Path;
 
-use support::{Bench, Row, row};
+use crate::support::{Bench, Row, row};
 use transformer::runs::{RunStatus, listing};
 use transformer::{Error, Transformer};
 

@@ -1,19 +1,10 @@
 //! The commands that read: export, lineage, docs, and the runner of cases.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper that fails is a test that fails"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use support::{Bench, row};
+use crate::support::{Bench, row};
 use transformer::Transformer;
 
 /// The program `transformer` on the folders of a bench.

@@ -1,0 +1,18 @@
+//! The transformer against lakes that the tests write, from its own side and from that of readers.
+
+#![cfg(test)]
+
+mod audits;
+mod commands;
+mod days;
+mod dictionary;
+mod disk_full;
+mod flights;
+mod marts;
+mod models;
+mod replace;
+mod runs;
+mod service;
+
+#[path = "../support/mod.rs"]
+mod support;
