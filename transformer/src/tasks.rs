@@ -23,7 +23,7 @@ pub enum Task {
     },
     /// Count days, or everything, again from the lake.
     Rebuild(Days),
-    /// Count what the lake has of days, or of all days, and the marts have not.
+    /// Count what is new, and those of these days that the lake has and the marts have not.
     Backfill(Days),
 }
 
@@ -82,7 +82,7 @@ async fn work(
             only = Some(select);
         }
         Task::Rebuild(days) => transformer.rebuild(days).await?,
-        Task::Backfill(_) => {}
+        Task::Backfill(days) => transformer.backfill(days).await?,
     }
     transformer.begin_run().await?;
     while transformer.refresh().await?.is_some() {

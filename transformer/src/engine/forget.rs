@@ -34,17 +34,9 @@ impl Engine {
         let Some((first, _)) = span else {
             return Ok(());
         };
-        let newest: Option<i64> = self.value(
-            "find the newest poll",
-            "select epoch_us(max(snapshot_time)) from polls",
-        )?;
-        let Some(newest) = newest else {
+        let Some(today) = self.today()? else {
             return Ok(());
         };
-        let now = chrono::Utc::now().timestamp_micros();
-        let today = newest
-            .min(now.saturating_add(FUTURE))
-            .div_euclid(MICROS_PER_DAY);
         let first = first.div_euclid(MICROS_PER_DAY);
         let over = |key: &str, kept: Option<i64>| -> Result<Option<Days>, Error> {
             let Some(kept) = kept else {
@@ -62,6 +54,25 @@ impl Engine {
             return Ok(());
         }
         self.forget_days(detail, daily)
+    }
+
+    /// The day of the newest poll.
+    fn today(&self) -> Result<Option<i64>, Error> {
+        let newest: Option<i64> = self.value(
+            "find the newest poll",
+            "select epoch_us(max(snapshot_time)) from polls",
+        )?;
+        let now = chrono::Utc::now().timestamp_micros();
+        let latest = now.saturating_add(FUTURE);
+        Ok(newest.map(|newest| newest.min(latest).div_euclid(MICROS_PER_DAY)))
+    }
+
+    /// The first day of which detail is to be kept from the next batch on.
+    pub(super) fn first_day_to_keep(&self) -> Result<Option<i64>, Error> {
+        let today = self.today()?;
+        Ok(today
+            .zip(self.retention.detail)
+            .map(|(today, kept)| today - kept + 1))
     }
 
     /// The first day of which detail is kept, in microseconds since 1970.
@@ -189,7 +200,7 @@ fn days_of(date: NaiveDate) -> i64 {
     date.signed_duration_since(NaiveDate::default()).num_days()
 }
 
-fn date_of(day: i64) -> Option<NaiveDate> {
+pub(super) fn date_of(day: i64) -> Option<NaiveDate> {
     DateTime::from_timestamp(day.checked_mul(86_400)?, 0).map(|time| time.date_naive())
 }
 
