@@ -1,4 +1,5 @@
-//! `rebuild`: everything counted again from a lake of day files with a poll every 30 s.
+//! `rebuild`: everything counted again from a lake of day files with a poll every 30 s. Of the last
+//! day more is counted than of the others (what `flight_density_recent` needs), so there are two.
 
 use std::collections::HashSet;
 use std::fs;
@@ -25,6 +26,7 @@ const STAGE: &str = "rebuild";
 const COMPLETE: &str = "complete";
 /// Any will do: nobody looks it up.
 const SCHEMA_ID: u32 = 1;
+const DAYS: i64 = 2;
 /// Aircraft of one file: with a day of polls, about what compaction makes.
 const AIRCRAFT_OF_A_FILE: usize = 250;
 
@@ -34,7 +36,7 @@ const AIRCRAFT_OF_A_FILE: usize = 250;
 /// When the lake cannot be written or not every row is counted.
 pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>> {
     let aircraft = scale.pick(AIRCRAFT, AIRCRAFT / 4);
-    let folder = folder.join(format!("{STAGE}-{aircraft}"));
+    let folder = folder.join(format!("{STAGE}-{aircraft}-{DAYS}-days"));
     let config = make(&folder, aircraft).await?;
     for private in [&config.transformer.analytics, &config.transformer.published] {
         if private.exists() {
@@ -66,7 +68,7 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
         Figure::new(STAGE, "rows counted", per_second(elapsed), "M/s")
             .aim(Aim::AtLeast(5.0))
             .note(format!(
-                "{rows} rows of {aircraft} aircraft, a day of polls every {INTERVAL} s, in {:.1} s and {steps} steps; CPU time {:.1} s; then {:.1} s to publish every mart",
+                "{rows} rows of {aircraft} aircraft, {DAYS} days of polls every {INTERVAL} s, in {:.1} s and {steps} steps; CPU time {:.1} s; then {:.1} s to publish every mart",
                 elapsed.as_secs_f64(),
                 cpu.as_secs_f64(),
                 published.as_secs_f64(),
@@ -93,7 +95,7 @@ async fn make(folder: &Path, aircraft: usize) -> anyhow::Result<transformer::Con
     config.lake = LakeConfig::in_folder(&folder.join("warehouse"));
     if !complete.exists() {
         progress(&format!(
-            "writing a day of {aircraft} aircraft every {INTERVAL} s"
+            "writing {DAYS} days of {aircraft} aircraft every {INTERVAL} s"
         ));
         let lake = Lake::open(&config.lake).await?;
         fill(&lake, aircraft).await?;
@@ -102,7 +104,7 @@ async fn make(folder: &Path, aircraft: usize) -> anyhow::Result<transformer::Con
     Ok(config)
 }
 
-/// Writes the aircraft in groups, each a file of the whole day.
+/// Writes the aircraft in groups, each a file for each day.
 async fn fill(lake: &Lake, aircraft: usize) -> anyhow::Result<()> {
     let mut known = HashSet::new();
     let mut left = aircraft;
@@ -134,7 +136,7 @@ async fn fill(lake: &Lake, aircraft: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The rows of these aircraft over a day.
+/// The rows of these aircraft over the days.
 fn rows(
     fleet: &Fleet,
     own: &HashSet<String>,
@@ -144,7 +146,7 @@ fn rows(
     let step = usize::try_from(INTERVAL)?;
     let mut decoder = input::decoder(table, SCHEMA_ID)?;
     let mut rows = Vec::new();
-    for time in (first..first + DAY).step_by(step) {
+    for time in (first..first + DAYS * DAY).step_by(step) {
         let mut poll = input::poll(fleet, time)?;
         poll.states.retain(|state| own.contains(&state.icao24));
         rows.extend(input::rows(&mut decoder, &poll, SCHEMA_ID)?);

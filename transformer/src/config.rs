@@ -116,6 +116,9 @@ pub struct TransformerConfig {
     pub daily_retention: Duration,
     /// Memory DuckDB may use for its buffers, such as `128MiB`; beyond it spills to disk.
     pub memory_limit: String,
+    /// The same while more than 100,000 rows are counted at once: after a rebuild, or when nobody
+    /// counted for a while.
+    pub backlog_memory_limit: String,
     /// Threads that rows are counted with, and that DuckDB may use.
     pub threads: u32,
     /// Size in degrees of the cells of `flight_density_recent`, 0.05 to 10.
@@ -146,7 +149,9 @@ impl service::cli::ServiceConfig for Config {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let schedule = Schedule::of(&self.transformer);
-        schedule.map(drop).map_err(Failure::new)
+        let section = &self.transformer;
+        Schedule::of(section).map_err(Failure::new)?;
+        crate::engine::cell_degrees(section).map_err(Failure::new)?;
+        crate::publish::postgres::check(&section.postgres).map_err(Failure::new)
     }
 }

@@ -283,6 +283,14 @@ impl Error {
         }
     }
 
+    /// Whether DuckDB had not memory enough.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        let Error::Duck { source, .. } = self else {
+            return false;
+        };
+        source.to_string().contains("Out of Memory Error")
+    }
+
     /// The error with what caused it, in one line.
     pub(crate) fn in_full(&self) -> String {
         let mut text = self.to_string();
@@ -344,6 +352,7 @@ impl Faulty for Error {
     fn remedy(&self) -> Option<String> {
         match self {
             Error::Postgres(error) => error.remedy(),
+            Error::Lake(error) => error.remedy(),
             _ => None,
         }
     }

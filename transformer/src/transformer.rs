@@ -236,6 +236,7 @@ impl Transformer {
                 };
                 let published = publisher.publish(engine, &schema, request)?;
                 engine.checkpoint()?;
+                engine.give_back_room();
                 Ok(published)
             })?;
             works.runs.end(RunStatus::Succeeded, None);
@@ -327,6 +328,19 @@ impl Transformer {
         };
         self.totals = self.blocking(work).await?;
         self.seen = None;
+        Ok(())
+    }
+
+    /// Lets the days be counted that the lake has and the marts have not, within the retention.
+    pub async fn backfill(&mut self, days: Days) -> Result<(), Error> {
+        let find = move |works: &mut Works| works.engine.missing_days(days);
+        let missing = self.blocking(find).await?;
+        if missing.is_empty() {
+            tracing::info!("no day of the lake is missing");
+        }
+        for (from, to) in missing {
+            self.rebuild_days(from, to).await?;
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 -- kind: incremental
 -- refresh: incremental
 -- publish: 2% of the time, at least every 5m
+-- backlog: settle
 -- columns:
 --   icao24: ICAO 24-bit address
 --   callsign: callsign, null when none was sent
@@ -45,54 +46,37 @@ create table if not exists aircraft_day (
     ground bigint not null,
     airborne bigint not null,
 );
+-- What came since the mart was published last: an update costs ten times what an insert does, and
+-- the next poll would update the same rows again.
+create table if not exists aircraft_day_waiting as from aircraft_day limit 0;
 create table if not exists aircraft_parts (
     part integer not null,
     last_batch bigint not null,
 );
 
 -- @merge
-merge into aircraft_day as known
-using (
-    with hours as (
-        select * from new_aircraft_hours
-    )
-    select
-        utc_date(hour) as day,
-        aircraft,
-        callsign,
-        origin_country,
-        sum(observations)::bigint as observations,
-        sum(altitude_sum) as altitude_sum,
-        sum(altitude_count)::bigint as altitude_count,
-        max(altitude_max) as altitude_max,
-        sum(velocity_sum) as velocity_sum,
-        sum(velocity_count)::bigint as velocity_count,
-        max(velocity_max) as velocity_max,
-        min(first_seen) as first_seen,
-        max(last_seen) as last_seen,
-        sum(ground)::bigint as ground,
-        sum(airborne)::bigint as airborne,
-    from hours
-    group by all
-) as fresh
-on known.day = fresh.day
-    and known.aircraft = fresh.aircraft
-    and known.callsign is not distinct from fresh.callsign
-    and known.origin_country is not distinct from fresh.origin_country
-    and known.day between getvariable('first_day') and getvariable('last_day')
-when matched then update set
-    observations = known.observations + fresh.observations,
-    altitude_sum = known.altitude_sum + fresh.altitude_sum,
-    altitude_count = known.altitude_count + fresh.altitude_count,
-    altitude_max = greatest(known.altitude_max, fresh.altitude_max),
-    velocity_sum = known.velocity_sum + fresh.velocity_sum,
-    velocity_count = known.velocity_count + fresh.velocity_count,
-    velocity_max = greatest(known.velocity_max, fresh.velocity_max),
-    first_seen = least(known.first_seen, fresh.first_seen),
-    last_seen = greatest(known.last_seen, fresh.last_seen),
-    ground = known.ground + fresh.ground,
-    airborne = known.airborne + fresh.airborne
-when not matched then insert by name;
+insert into aircraft_day_waiting by name
+with hours as (
+    select * from new_aircraft_hours
+)
+select
+    utc_date(hour) as day,
+    aircraft,
+    callsign,
+    origin_country,
+    sum(observations)::bigint as observations,
+    sum(altitude_sum) as altitude_sum,
+    sum(altitude_count)::bigint as altitude_count,
+    max(altitude_max) as altitude_max,
+    sum(velocity_sum) as velocity_sum,
+    sum(velocity_count)::bigint as velocity_count,
+    max(velocity_max) as velocity_max,
+    min(first_seen) as first_seen,
+    max(last_seen) as last_seen,
+    sum(ground)::bigint as ground,
+    sum(airborne)::bigint as airborne,
+from hours
+group by all;
 
 -- Which parts of the mart a batch has changed: 64 by the beginning of the address, and one for
 -- those that are none.
@@ -112,12 +96,67 @@ update aircraft_parts
 set last_batch = getvariable('batch')
 where part in (
     select aircraft_part(aircraft)
-    from aircraft_day
+    from (
+        select day, aircraft from aircraft_day
+        union all
+        select day, aircraft from aircraft_day_waiting
+    ) as days
     where day between getvariable('forget_from') and getvariable('forget_to')
 );
 
 delete from aircraft_day
 where day between getvariable('forget_from') and getvariable('forget_to');
+
+delete from aircraft_day_waiting
+where day between getvariable('forget_from') and getvariable('forget_to');
+
+-- @settle
+set variable first_waiting_day = (select min(day) from aircraft_day_waiting);
+
+merge into aircraft_day as known
+using (
+    with waiting as (
+        select * from aircraft_day_waiting
+    )
+    select
+        day,
+        aircraft,
+        callsign,
+        origin_country,
+        sum(observations)::bigint as observations,
+        sum(altitude_sum) as altitude_sum,
+        sum(altitude_count)::bigint as altitude_count,
+        max(altitude_max) as altitude_max,
+        sum(velocity_sum) as velocity_sum,
+        sum(velocity_count)::bigint as velocity_count,
+        max(velocity_max) as velocity_max,
+        min(first_seen) as first_seen,
+        max(last_seen) as last_seen,
+        sum(ground)::bigint as ground,
+        sum(airborne)::bigint as airborne,
+    from waiting
+    group by all
+) as fresh
+on known.day = fresh.day
+    and known.aircraft = fresh.aircraft
+    and known.callsign is not distinct from fresh.callsign
+    and known.origin_country is not distinct from fresh.origin_country
+    and known.day >= getvariable('first_waiting_day')
+when matched then update set
+    observations = known.observations + fresh.observations,
+    altitude_sum = known.altitude_sum + fresh.altitude_sum,
+    altitude_count = known.altitude_count + fresh.altitude_count,
+    altitude_max = greatest(known.altitude_max, fresh.altitude_max),
+    velocity_sum = known.velocity_sum + fresh.velocity_sum,
+    velocity_count = known.velocity_count + fresh.velocity_count,
+    velocity_max = greatest(known.velocity_max, fresh.velocity_max),
+    first_seen = least(known.first_seen, fresh.first_seen),
+    last_seen = greatest(known.last_seen, fresh.last_seen),
+    ground = known.ground + fresh.ground,
+    airborne = known.airborne + fresh.airborne
+when not matched then insert by name;
+
+delete from aircraft_day_waiting;
 
 -- @parts
 select part::varchar as part, last_batch

@@ -108,7 +108,12 @@ where last_day between getvariable('forget_from') and getvariable('forget_to');
 -- Who was there on earlier days too, which are not forgotten.
 insert into country_aircraft by name
 with days as (
-    select * from aircraft_day
+    select day, origin_country, aircraft
+    from aircraft_day
+    where day < getvariable('forget_from')
+    union all
+    select day, origin_country, aircraft
+    from aircraft_day_waiting
     where day < getvariable('forget_from')
 ),
 forgotten as (

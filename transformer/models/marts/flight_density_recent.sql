@@ -22,55 +22,48 @@
 --       select * from flight_density_recent where unique_aircraft not between 1 and flight_count
 
 -- @state
--- What came since the mart was published last. A cell is numbered
--- (lat_grid / size + 4096) * 8192 + lon_grid / size + 4096.
+-- What came since the mart was published last.
 create table if not exists cell_slots_waiting (
-    slot timestamptz not null,
+    slot integer not null,
     cell integer not null,
     aircraft uinteger not null,
-    observations bigint not null,
+    observations integer not null,
     altitude_sum double not null,
-    altitude_count bigint not null,
+    altitude_count integer not null,
 );
 create table if not exists cell_slots (
-    slot timestamptz not null,
+    slot integer not null,
     cell integer not null,
     observations bigint not null,
     altitude_sum double not null,
     altitude_count bigint not null,
 );
 create table if not exists cell_slot_aircraft (
-    slot timestamptz not null,
+    slot integer not null,
     cell integer not null,
     aircraft uinteger not null,
 );
 
 -- @merge
-insert into cell_slots_waiting
-select
-    slot,
-    (round(lat_grid / getvariable('cell_degrees'))::integer + 4096) * 8192
-        + round(lon_grid / getvariable('cell_degrees'))::integer
-        + 4096 as cell,
-    aircraft,
-    observations,
-    altitude_sum,
-    altitude_count,
-from new_cell_slots;
+insert into cell_slots_waiting by name
+select * from new_cell_slots;
 
 -- @forget
 delete from cell_slots_waiting
-where slot >= getvariable('forget_from_time') and slot < getvariable('forget_before_time');
+where slot >= epoch(getvariable('forget_from_time')) // 300
+    and slot < epoch(getvariable('forget_before_time')) // 300;
 
 delete from cell_slots
-where slot >= getvariable('forget_from_time') and slot < getvariable('forget_before_time');
+where slot >= epoch(getvariable('forget_from_time')) // 300
+    and slot < epoch(getvariable('forget_before_time')) // 300;
 
 delete from cell_slot_aircraft
-where slot >= getvariable('forget_from_time') and slot < getvariable('forget_before_time');
+where slot >= epoch(getvariable('forget_from_time')) // 300
+    and slot < epoch(getvariable('forget_before_time')) // 300;
 
 -- @settle
 set variable first_slot = (
-    select to_timestamp(epoch_us(max(snapshot_time)) // 300000000 * 300 - 86400) from latest_states
+    select (epoch_us(max(snapshot_time)) // 300000000 - 288)::integer from latest_states
 );
 
 set variable first_waiting_slot = (select min(slot) from cell_slots_waiting);
@@ -127,13 +120,13 @@ slot_aircraft as (
 newest as (
     select
         max(snapshot_time) as window_to,
-        epoch_us(max(snapshot_time)) // 300000000 * 300 as last_slot,
+        (epoch_us(max(snapshot_time)) // 300000000)::integer as last_slot,
     from latest_states
 ),
 starts as (
     select
-        to_timestamp(last_slot - 86400) as day_from,
-        to_timestamp(last_slot - 3600) as hour_from,
+        last_slot - 288 as day_from,
+        last_slot - 12 as hour_from,
     from newest
 ),
 measured as (
@@ -166,7 +159,7 @@ aircraft as (
 windows as (
     select
         window_hours,
-        to_timestamp(last_slot - window_hours * 3600) as window_from,
+        to_timestamp((last_slot - window_hours * 12) * 300) as window_from,
         window_to,
     from newest, (values (1::bigint), (24::bigint)) as names(window_hours)
 )

@@ -62,13 +62,7 @@ create table if not exists flight_tracker (
     bytes blob not null,
 );
 -- The flights that have not ended, laid out for publishing.
-create temp table if not exists flights_open as from flights_recent limit 0;
--- Where late rows touch flights.
-create temp table if not exists flight_windows (
-    aircraft uinteger not null,
-    reach_from timestamptz not null,
-    reach_to timestamptz,
-);
+create or replace temp table flights_open as from flights_recent limit 0;
 
 -- @forget
 -- Only days whose time is over: of days that are counted again the rows come late, and what they

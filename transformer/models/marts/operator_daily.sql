@@ -35,6 +35,8 @@ where batch > getvariable('published_batch')
 -- @select
 with days as (
     select * from aircraft_day where day = getvariable('part')::date
+    union all by name
+    select * from aircraft_day_waiting where day = getvariable('part')::date
 ),
 operators as (
     select

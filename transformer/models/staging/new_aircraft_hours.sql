@@ -21,7 +21,7 @@
 --   airborne: rows in the air; a row that says neither counts in neither
 
 -- @state
-create temp table if not exists new_aircraft_hours (
+create or replace temp table new_aircraft_hours (
     hour timestamptz not null,
     aircraft uinteger not null,
     callsign varchar,

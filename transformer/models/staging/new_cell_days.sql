@@ -12,7 +12,7 @@
 --   altitude_count: rows with one
 
 -- @state
-create temp table if not exists new_cell_days (
+create or replace temp table new_cell_days (
     day date not null,
     cell integer not null,
     aircraft uinteger not null,

@@ -1,25 +1,24 @@
 -- description: Cleaned rows of the batch in the air, by five minutes, fine cell and aircraft; only
---   those of the 25 hours before the newest poll.
--- grain: slot, lat_grid, lon_grid, aircraft
+--   those of the 25 hours before the newest poll. Of a large batch a group may come in several rows.
+-- grain: slot, cell, aircraft
 -- kind: native
 -- refresh: incremental
 -- source: aviation.flight_states
 -- columns:
---   slot: start of the five minutes, UTC
---   lat_grid: southern edge of the cell in degrees; its size is transformer.density_cell_degrees
---   lon_grid: western edge of the cell in degrees
+--   slot: number of the five minutes since 1970, UTC
+--   cell: number of the cell, (lat_grid / size + 4096) * 8192 + lon_grid / size + 4096, whose size
+--     is transformer.density_cell_degrees
 --   aircraft: the icao24 address as a number, or the one that other_aircraft gives it
 --   observations: rows
 --   altitude_sum: sum of the barometric altitudes in metres
 --   altitude_count: rows with one
 
 -- @state
-create temp table if not exists new_cell_slots (
-    slot timestamptz not null,
-    lat_grid double not null,
-    lon_grid double not null,
+create or replace temp table new_cell_slots (
+    slot integer not null,
+    cell integer not null,
     aircraft uinteger not null,
-    observations bigint not null,
+    observations integer not null,
     altitude_sum double not null,
-    altitude_count bigint not null,
+    altitude_count integer not null,
 );

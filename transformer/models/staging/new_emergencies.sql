@@ -13,7 +13,7 @@
 --   baro_altitude: barometric altitude in metres
 
 -- @state
-create temp table if not exists new_emergencies (
+create or replace temp table new_emergencies (
     icao24 varchar not null,
     callsign varchar,
     squawk varchar not null,

@@ -24,7 +24,7 @@
 --   snapshot_time: the poll's own time
 
 -- @state
-create temp table if not exists new_latest_states (
+create or replace temp table new_latest_states (
     icao24 varchar not null,
     callsign varchar,
     origin_country varchar,

@@ -16,7 +16,7 @@
 --   countries: the countries of registration, a bit for each by country_ids, from the right
 
 -- @state
-create temp table if not exists new_polls (
+create or replace temp table new_polls (
     snapshot_time timestamptz not null,
     aircraft_total bigint not null,
     aircraft_with_position bigint not null,

@@ -14,7 +14,7 @@
 --   failed: rows among them that break it
 
 -- @state
-create temp table if not exists new_quality (
+create or replace temp table new_quality (
     hour timestamptz not null,
     rule varchar not null,
     checked bigint not null,

@@ -17,7 +17,7 @@
 --   velocity_count_in_air: rows in the air with a speed
 
 -- @state
-create temp table if not exists new_region_polls (
+create or replace temp table new_region_polls (
     snapshot_time timestamptz not null,
     region varchar not null,
     aircraft_total bigint not null,

@@ -8,7 +8,7 @@
 --   snapshot_time: the poll's own time
 
 -- @state
-create temp table if not exists new_repeats (
+create or replace temp table new_repeats (
     icao24 varchar not null,
     snapshot_time timestamptz not null,
 );

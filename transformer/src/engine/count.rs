@@ -12,8 +12,12 @@ use super::folding::Done;
 use super::{Engine, state};
 use crate::Error;
 use crate::changes::Changes;
+use crate::fold::MICROS_PER_DAY;
 use crate::models::Kind;
 use crate::schema::{SourceSchema, quote, quote_list};
+
+/// Days of one step at most.
+const DAYS_TOGETHER: i64 = 2;
 
 /// What one refresh did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,14 @@ pub(super) struct Waiting {
     pub last_time: Option<i64>,
 }
 
+impl Waiting {
+    /// The day its rows begin with, since 1970; files that do not say it come first.
+    fn day(&self) -> i64 {
+        self.first_time
+            .map_or(i64::MIN, |time| time.div_euclid(MICROS_PER_DAY))
+    }
+}
+
 impl Engine {
     /// Notes the changes of the lake and counts the next of the files that wait, as many as
     /// `step_rows` allow, in one transaction.
@@ -63,7 +75,7 @@ impl Engine {
             duration: Duration::ZERO,
             folding: Duration::ZERO,
         };
-        let counted = self.transaction(|| {
+        let count = || {
             if matches!(changes, Changes::Moved { .. }) {
                 self.store_flights(schema)?;
             }
@@ -78,8 +90,9 @@ impl Engine {
                 return Ok((nothing.clone(), None));
             }
             self.must_exist(files.iter().map(|file| file.path.as_str()))?;
-            self.count(&files, schema, run_id)
-        });
+            self.count(&files, schema, run_id.clone())
+        };
+        let counted = self.with_room(|| self.transaction(count));
         // What is kept in memory must never be ahead of what is committed.
         let counted = counted.map(|(counted, done)| {
             if let Some(done) = done {
@@ -125,6 +138,7 @@ impl Engine {
             quote(&run_id),
         );
         self.run("name the batch", &setting)?;
+        self.make_room(files.iter().map(|file| file.rows).sum())?;
         let began = Instant::now();
         let mut done = self.fold(files, schema)?;
         let folding = began.elapsed();
@@ -137,6 +151,7 @@ impl Engine {
         let run = std::mem::take(&mut done.folded.tracks);
         done.flights = Some(self.count_flights(run, done.folded.rows, schema)?);
         self.keep_retention(done.folded.span)?;
+        self.empty_native_tables()?;
         let paths = quote_list(files.iter().map(|file| file.path.as_str()));
         let finish =
             format!("update lake_files set batch = {batch} where path in (select unnest({paths}))");
@@ -164,6 +179,9 @@ impl Engine {
         for model in self.models.iter() {
             let began = Instant::now();
             self.run(&format!("merge into {}", model.name), &model.merge)?;
+            if model.settles_backlog && self.is_backlog() {
+                self.run(&format!("settle {}", model.name), &model.settle)?;
+            }
             let what = match model.kind {
                 Kind::Table => "table",
                 Kind::View => "view",
@@ -181,27 +199,36 @@ impl Engine {
         Ok(())
     }
 
-    /// The next files to count, in the order of their rows' time.
+    /// The next files to count, in the order of their rows' time: at most `step_rows` rows, and of
+    /// a few days, since what a day adds up to depends little on how often it was looked at. A
+    /// day is left to the next step rather than cut in two, so that no poll is met twice.
     fn waiting(&self) -> Result<Vec<Waiting>, Error> {
         let sql = "select path, rows, epoch_us(first_time), epoch_us(last_time)
-            from lake_files where batch is null order by first_time, path";
+            from lake_files where batch is null order by first_time nulls first, path";
         let read = || -> duckdb::Result<Vec<Waiting>> {
             let mut statement = self.conn.prepare(sql)?;
             let mut rows = statement.query([])?;
             let mut files: Vec<Waiting> = Vec::new();
             let mut sum = 0;
             while let Some(row) = rows.next()? {
-                let rows = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-                sum += rows;
-                if sum > self.step_rows && !files.is_empty() {
-                    break;
-                }
-                files.push(Waiting {
+                let file = Waiting {
                     path: row.get(0)?,
-                    rows,
+                    rows: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
                     first_time: row.get(2)?,
                     last_time: row.get(3)?,
-                });
+                };
+                if let Some(first) = files.first() {
+                    let is_late = file.day() >= first.day().saturating_add(DAYS_TOGETHER);
+                    if is_late || sum + file.rows > self.step_rows {
+                        let whole_days = files.partition_point(|one| one.day() < file.day());
+                        if whole_days > 0 {
+                            files.truncate(whole_days);
+                        }
+                        break;
+                    }
+                }
+                sum += file.rows;
+                files.push(file);
             }
             Ok(files)
         };

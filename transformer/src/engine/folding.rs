@@ -90,20 +90,10 @@ impl Engine {
             threads: self.threads,
         };
         self.empty_native_tables()?;
-        let mut pieces_of_slots = 0;
         let folded = fold::fold(&batch, &mut |piece| match piece {
-            Piece::Rows { table, rows } => {
-                pieces_of_slots += usize::from(table == Table::CellSlots);
-                self.append(table, rows)
-            }
-            Piece::Restart => {
-                pieces_of_slots = 0;
-                self.empty_native_tables()
-            }
+            Piece::Rows { table, rows } => self.append(table, rows),
+            Piece::Restart => self.empty_native_tables(),
         })?;
-        if pieces_of_slots > 1 {
-            self.join_slots()?;
-        }
         self.keep_numbers(&batch.registry)?;
         self.say_span(folded.span)?;
         Ok(Done {
@@ -237,12 +227,14 @@ impl Engine {
         Ok(from.unwrap_or(i64::MIN))
     }
 
-    fn empty_native_tables(&self) -> Result<(), Error> {
-        let empty: Vec<_> = Table::ALL
-            .iter()
-            .map(|table| format!("truncate {}", table.name()))
-            .collect();
-        self.run("empty the tables of the batch", &empty.join("; "))
+    /// Makes the tables of the batch anew. Rows that are deleted from a temporary table are never
+    /// given back.
+    pub(super) fn empty_native_tables(&self) -> Result<(), Error> {
+        for table in Table::ALL {
+            let model = self.models.get(table.name())?;
+            self.run("empty the tables of the batch", &model.state)?;
+        }
+        Ok(())
     }
 
     fn append(&self, table: Table, rows: arrow::array::RecordBatch) -> Result<(), Error> {
@@ -257,25 +249,6 @@ impl Engine {
             appender.flush()
         };
         append().map_err(Error::duck(format!("cannot fill {}", table.name())))
-    }
-
-    /// Makes one row of each cell and slot that came in several pieces.
-    fn join_slots(&self) -> Result<(), Error> {
-        let sql = "create or replace temp table joined_cell_slots as
-            select
-                slot,
-                lat_grid,
-                lon_grid,
-                aircraft,
-                sum(observations)::bigint as observations,
-                sum(altitude_sum) as altitude_sum,
-                sum(altitude_count)::bigint as altitude_count,
-            from new_cell_slots
-            group by all;
-            truncate new_cell_slots;
-            insert into new_cell_slots by name from joined_cell_slots;
-            drop table joined_cell_slots;";
-        self.run("join the cells of the batch", sql)
     }
 
     /// Keeps the numbers that the batch brought, and makes room for its countries.

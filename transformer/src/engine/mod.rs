@@ -4,6 +4,8 @@
 //! - `count`: one refresh, one transaction.
 //! - `folding`: the rows of a batch on their way into it.
 //! - `forget`: days that leave it, for good or to be counted again.
+//! - `memory`: how much DuckDB may use.
+//! - `missing`: days that the lake has and it has not.
 //! - `publishing`: what publishing needs.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
@@ -11,6 +13,8 @@
 mod count;
 mod folding;
 mod forget;
+mod memory;
+mod missing;
 mod publishing;
 mod state;
 
@@ -40,6 +44,7 @@ pub struct Engine {
     step_rows: u64,
     cell_degrees: f64,
     threads: usize,
+    memory: memory::Memory,
     recent: folding::Recent,
     retention: forget::Retention,
     pub(crate) flights: Keeper,
@@ -81,6 +86,7 @@ impl Engine {
             step_rows: config.step_rows.max(1),
             cell_degrees,
             threads: config.threads.max(1) as usize,
+            memory: memory::Memory::new(config),
             recent: folding::Recent::default(),
             retention: forget::Retention {
                 detail: days(config.retention),
@@ -89,6 +95,7 @@ impl Engine {
             flights: Keeper::default(),
             _lock: lock,
         };
+        engine.check_memory()?;
         engine.prepare(&folder)?;
         state::set(&engine.conn, "models", &version)?;
         Ok(engine)
@@ -222,7 +229,7 @@ impl Engine {
 }
 
 /// The size of the cells of `flight_density_recent`.
-fn cell_degrees(config: &TransformerConfig) -> Result<f64, Error> {
+pub(crate) fn cell_degrees(config: &TransformerConfig) -> Result<f64, Error> {
     let degrees = config.density_cell_degrees;
     if (0.05..=10.0).contains(&degrees) {
         return Ok(degrees);

@@ -10,7 +10,8 @@ use crate::schema::quote;
 impl Engine {
     /// Does what a mart leaves for when it is published, in a transaction of its own.
     pub(crate) fn settle(&self, mart: &Model) -> Result<(), Error> {
-        self.transaction(|| self.run(&format!("settle {}", mart.name), &mart.settle))
+        let settle = || self.run(&format!("settle {}", mart.name), &mart.settle);
+        self.with_room(|| self.transaction(settle))
     }
 
     /// The numbers in the only row of a query, of which some may be null.

@@ -119,7 +119,8 @@ impl Engine {
                 self.derive_again(&mut ahead.tracker, schema)?;
                 self.save_tracks(&mut ahead)?;
             }
-            self.run("lay out the open flights", "truncate flights_open")?;
+            let empty = "create or replace temp table flights_open as from flights_recent limit 0";
+            self.run("lay out the open flights", empty)?;
             let open: Vec<Closed> = ahead.tracker.open_flights().collect();
             self.add_flights("flights_open", &open)?;
             Ok(ahead)
@@ -259,7 +260,12 @@ impl Engine {
 
     /// Removes the flights that the windows touch, and widens the windows by them.
     fn take_back(&self, windows: &mut [Window]) -> Result<(), Error> {
-        self.run("empty the windows", "truncate flight_windows")?;
+        let empty = "create or replace temp table flight_windows (
+            aircraft uinteger not null,
+            reach_from timestamptz not null,
+            reach_to timestamptz,
+        )";
+        self.run("empty the windows", empty)?;
         let rows = record_batch(
             "flight_windows",
             vec![

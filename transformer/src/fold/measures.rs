@@ -135,10 +135,15 @@ pub(super) struct CellDayKey {
 pub(super) struct CellSlotKey {
     /// Five minutes since 1970.
     pub slot: i32,
-    /// Cells from the equator, and from the prime meridian.
-    pub latitude: i32,
-    pub longitude: i32,
+    /// See [`fine_cell`].
+    pub cell: i32,
     pub aircraft: u32,
+}
+
+/// The number of a cell, by how many cells it lies from the equator and from the prime meridian.
+#[inline]
+pub(super) fn fine_cell(latitude: i32, longitude: i32) -> i32 {
+    (latitude + 4096) * 8192 + longitude + 4096
 }
 
 /// Rows of an aircraft in a cell.

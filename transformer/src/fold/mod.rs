@@ -381,7 +381,7 @@ fn count(
         let totals = &mut worker.totals;
         if totals.cell_slots.len() > HELD_AT_MOST {
             let slots = totals.cell_slots.take();
-            give(tables::cell_slots(batch, &slots)?)?;
+            give(tables::cell_slots(&slots)?)?;
         }
         if totals.repeats.len() > HELD_AT_MOST {
             let repeats = std::mem::take(&mut totals.repeats);

@@ -11,12 +11,13 @@ use arrow::error::ArrowError;
 use super::measures::{CellSlotKey, Occupied, Poll};
 use super::quality::Rule;
 use super::registry::Texts;
-use super::worker::Totals;
+use super::worker::{Totals, narrow};
 use super::{Batch, MICROS_PER_HOUR, Piece, Table};
 use crate::Error;
 
-/// Rows of one Arrow batch.
-const ROWS: usize = 65_536;
+/// Rows of one Arrow batch: those of a row group of DuckDB's. Each batch begins row groups of its
+/// own, and those that are not full take memory that cannot be spilled.
+const ROWS: usize = 122_880;
 
 /// Countries by which the bit strings of countries grow.
 const COUNTRY_BITS: usize = 512;
@@ -29,7 +30,7 @@ pub(super) fn give(
 ) -> Result<(), Error> {
     let slots = totals.cell_slots.take();
     for rows in slots.chunks(ROWS) {
-        give(cell_slots(batch, rows)?)?;
+        give(cell_slots(rows)?)?;
     }
     drop(slots);
     give(polls(batch, &totals.polls)?)?;
@@ -196,23 +197,16 @@ fn cell_days(rows: &[(super::measures::CellDayKey, Occupied)]) -> Result<Piece, 
     )
 }
 
-pub(super) fn cell_slots(batch: &Batch, rows: &[(CellSlotKey, Occupied)]) -> Result<Piece, Error> {
-    let edge = |cell: i32| Some(f64::from(cell) * batch.cell_degrees);
+pub(super) fn cell_slots(rows: &[(CellSlotKey, Occupied)]) -> Result<Piece, Error> {
     piece(
         Table::CellSlots,
         vec![
-            (
-                "slot",
-                times(rows, |(key, _)| {
-                    i64::from(key.slot) * super::MICROS_PER_SLOT
-                }),
-            ),
-            ("lat_grid", doubles(rows, |(key, _)| edge(key.latitude))),
-            ("lon_grid", doubles(rows, |(key, _)| edge(key.longitude))),
+            ("slot", integers(rows, |(key, _)| key.slot)),
+            ("cell", integers(rows, |(key, _)| key.cell)),
             ("aircraft", numbers(rows, |(key, _)| key.aircraft)),
             (
                 "observations",
-                counts(rows, |(_, occupied)| occupied.observations),
+                integers(rows, |(_, occupied)| narrow(occupied.observations)),
             ),
             (
                 "altitude_sum",
@@ -220,7 +214,7 @@ pub(super) fn cell_slots(batch: &Batch, rows: &[(CellSlotKey, Occupied)]) -> Res
             ),
             (
                 "altitude_count",
-                counts(rows, |(_, occupied)| occupied.altitude_count),
+                integers(rows, |(_, occupied)| narrow(occupied.altitude_count)),
             ),
         ],
     )
@@ -313,6 +307,10 @@ pub(super) fn piece(table: Table, columns: Vec<(&str, ArrayRef)>) -> Result<Piec
 
 fn counts<T>(rows: &[T], of: impl Fn(&T) -> i64) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(rows.iter().map(of)))
+}
+
+fn integers<T>(rows: &[T], of: impl Fn(&T) -> i32) -> ArrayRef {
+    Arc::new(Int32Array::from_iter_values(rows.iter().map(of)))
 }
 
 fn numbers<T>(rows: &[T], of: impl Fn(&T) -> u32) -> ArrayRef {

@@ -392,12 +392,11 @@ fn expected(files: &[Vec<Sent>], before: &[Sent]) -> Rows {
         .filter(|s| s.time >= START + 5 * MINUTE)
         .collect();
     let by_slot = |s: &State| {
-        let slot = s.time - s.time.rem_euclid(5 * MINUTE);
-        let edge = |value: f64| number(Some((value / 0.5).floor() * 0.5));
+        let cells = |degrees: f64| (degrees / 0.5).floor() as i64 + 4096;
+        let cell = cells(s.latitude.unwrap()) * 8192 + cells(s.longitude.unwrap());
         vec![
-            slot.to_string(),
-            edge(s.latitude.unwrap()),
-            edge(s.longitude.unwrap()),
+            s.time.div_euclid(5 * MINUTE).to_string(),
+            cell.to_string(),
             s.icao24.clone(),
         ]
     };

@@ -11,6 +11,7 @@ use super::columns::{Rows, Shape, Wanted};
 use super::groups::Absorb;
 use super::measures::{
     CellDayKey, CellDays, CellSlotKey, CellSlots, Emergency, HourKey, Hours, Poll, RegionPoll,
+    fine_cell,
 };
 use super::names::{Entries, NULL};
 use super::points::Points;
@@ -434,8 +435,10 @@ impl Row {
         if self.time >= batch.slots_from {
             let slot = totals.cell_slots.of(CellSlotKey {
                 slot: narrow(self.time.div_euclid(MICROS_PER_SLOT)),
-                latitude: floor(latitude / batch.cell_degrees),
-                longitude: floor(longitude / batch.cell_degrees),
+                cell: fine_cell(
+                    floor(latitude / batch.cell_degrees),
+                    floor(longitude / batch.cell_degrees),
+                ),
                 aircraft: self.aircraft,
             });
             slot.add(self.altitude);
@@ -533,7 +536,7 @@ fn floor(value: f64) -> i32 {
 }
 
 #[inline]
-fn narrow(value: i64) -> i32 {
+pub(super) fn narrow(value: i64) -> i32 {
     i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
 }
 

@@ -46,6 +46,7 @@ fn empty(file: &ModelFile) -> Model {
         kind: Kind::Full,
         refresh: Refresh::Full,
         publish: Publish::Always,
+        settles_backlog: false,
         columns: Vec::new(),
         audits: Vec::new(),
         depends: Vec::new(),
@@ -75,12 +76,13 @@ struct Header {
     keys: Vec<(&'static str, usize)>,
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "description",
     "grain",
     "kind",
     "refresh",
     "publish",
+    "backlog",
     "columns",
     "audits",
     "source",
@@ -131,6 +133,7 @@ fn set(key: &str, value: &str, model: &mut Model) -> Result<(), String> {
         "kind" => model.kind = kind(value)?,
         "refresh" => model.refresh = refresh(value)?,
         "publish" => model.publish = publish(value)?,
+        "backlog" => model.settles_backlog = settles_backlog(value)?,
         "source" => {
             model.sources = value
                 .split(',')
@@ -326,6 +329,15 @@ fn refresh(text: &str) -> Result<Refresh, String> {
     })
 }
 
+fn settles_backlog(text: &str) -> Result<bool, String> {
+    match text {
+        "settle" => Ok(true),
+        other => Err(format!(
+            "in a backlog a model can settle, and not {other:?}; leave the line out otherwise"
+        )),
+    }
+}
+
 /// `2% of the time, at least every 5m`.
 fn publish(text: &str) -> Result<Publish, String> {
     let rule = || {
@@ -423,9 +435,10 @@ select a, b, from t
             ),
             (
                 "-- kind: full",
-                "-- kind: full\n-- publish: often",
-                "not of the form",
+                "-- kind: full\n-- backlog: wait",
+                "and not \"wait\"",
             ),
+            ("-- kind: full\n-- publish: often", "not of the form"),
             (
                 "-- kind: full",
                 "-- kind: full\n-- source: t",

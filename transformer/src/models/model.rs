@@ -112,6 +112,8 @@ pub struct Model {
     pub refresh: Refresh,
     /// How often it is published.
     pub publish: Publish,
+    /// Whether each step of a backlog settles it, so that what waits stays small.
+    pub settles_backlog: bool,
     /// Columns with their meaning and unit.
     pub columns: Vec<(String, String)>,
     /// What must hold of its rows, as the header says it.

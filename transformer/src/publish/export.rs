@@ -274,5 +274,5 @@ fn copy(engine: &Engine, select: &str, file: &Path, name: &str) -> Result<u64, E
         "copy ({select}) to {} (format parquet, compression zstd)",
         quote(&file.to_string_lossy())
     );
-    engine.value(&format!("write {name}"), &sql)
+    engine.with_room(|| engine.value(&format!("write {name}"), &sql))
 }

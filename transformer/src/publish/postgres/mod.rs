@@ -34,5 +34,12 @@ mod error;
 mod follow;
 mod layout;
 
+use crate::config::PostgresConfig;
 pub use error::PostgresError;
 pub use follow::Home;
+
+/// Says what is wrong with the section before anybody connects.
+pub(crate) fn check(section: &PostgresConfig) -> Result<(), crate::Error> {
+    connect::Server::new(section)?;
+    Ok(())
+}
