@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::support::Body;
+use crate::support::{self, Body};
 use local::Config;
 use local::config::Command;
 use local::display::Display;

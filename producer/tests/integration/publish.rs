@@ -31,7 +31,7 @@ async fn connect(config: &Config) -> Publisher {
 }
 
 fn poll(time: i64, aircraft: usize) -> Poll {
-    opensky::parse(common::body(time, aircraft).as_bytes()).unwrap()
+    opensky::parse(crate::common::body(time, aircraft).as_bytes()).unwrap()
 }
 
 fn stamp() -> Stamp {

@@ -2,6 +2,7 @@
 -- grain: snapshot_time
 -- kind: incremental
 -- refresh: incremental
+-- daily: counted_polls by utc_date(snapshot_time)
 
 -- @state
 create table if not exists polls (

@@ -3,6 +3,7 @@
 -- grain: fetch_date, origin_country
 -- kind: incremental
 -- refresh: affected keys
+-- daily: country_days by day, country_day_aircraft by day
 -- columns:
 --   fetch_date: day of the polls, UTC
 --   origin_country: country of registration as OpenSky spells it

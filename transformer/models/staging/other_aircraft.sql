@@ -3,6 +3,7 @@
 -- grain: icao24
 -- kind: native
 -- refresh: incremental
+-- daily: other_aircraft
 -- source: aviation.flight_states
 -- columns:
 --   icao24: the address as it was sent

@@ -90,3 +90,75 @@ impl Engine {
         self.run("set the memory limit", &sql)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use service::config::Loader;
+
+    use super::*;
+    use crate::Config;
+
+    fn engine(folder: &std::path::Path) -> Engine {
+        let loader = Loader::new()
+            .defaults(lake::config::DEFAULTS)
+            .defaults(crate::config::DEFAULTS)
+            .environment([("", ""); 0]);
+        let mut config = loader.load::<Config>().unwrap().transformer;
+        config.analytics = folder.to_owned();
+        Engine::open(&config).unwrap()
+    }
+
+    fn in_memory(engine: &Engine) -> i64 {
+        let sql = "select sum(memory_usage_bytes + temporary_storage_bytes)::bigint
+            from duckdb_memory() where tag = 'IN_MEMORY_TABLE'";
+        engine.value("ask for the memory", sql).unwrap()
+    }
+
+    #[test]
+    fn what_a_batch_has_used_is_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let batch = || {
+            engine.empty_native_tables()?;
+            let rows = "insert into new_repeats
+                select 'abcdef', to_timestamp(range) from range(100000)";
+            engine.run("fill a table", rows)?;
+            engine.empty_native_tables()
+        };
+        engine.transaction(batch).unwrap();
+        let before = in_memory(&engine);
+        for _ in 0..20 {
+            engine.transaction(batch).unwrap();
+        }
+        let more = in_memory(&engine) - before;
+        assert!(more < 1 << 20, "{more} bytes after 20 batches");
+    }
+
+    #[test]
+    fn what_lacks_memory_gets_the_room_of_a_backlog_until_it_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let limit = || -> String {
+            let sql = "select current_setting('memory_limit')";
+            engine.value("ask for the limit", sql).unwrap()
+        };
+        let usual = limit();
+        let sort = "create or replace temp table sorted as
+            select count(*) from (select distinct md5(range::varchar) from range(600000))";
+        engine
+            .run("set a small limit", "set memory_limit = '8MiB'")
+            .unwrap();
+        assert!(engine.run("sort", sort).unwrap_err().is_out_of_memory());
+        engine.with_room(|| engine.run("sort", sort)).unwrap();
+        assert!(engine.is_backlog());
+        assert_ne!(limit(), usual);
+        engine.give_back_room();
+        assert!(!engine.is_backlog());
+        assert_eq!(limit(), usual);
+        // An error of another kind is not tried again.
+        engine
+            .with_room(|| engine.run("fail", "select nothing"))
+            .unwrap_err();
+        assert!(!engine.is_backlog());
+    }
+}

@@ -6,6 +6,7 @@
 //! - `forget`: days that leave it, for good or to be counted again.
 //! - `memory`: how much DuckDB may use.
 //! - `missing`: days that the lake has and it has not.
+//! - `outlive`: daily aggregates, which a rebuild leaves alone.
 //! - `publishing`: what publishing needs.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
@@ -15,6 +16,7 @@ mod folding;
 mod forget;
 mod memory;
 mod missing;
+mod outlive;
 mod publishing;
 mod state;
 
@@ -74,6 +76,7 @@ impl Engine {
                 "the models or density_cell_degrees have changed: \
                 everything is counted again from the lake"
             );
+            outlive::save(&conn, &folder, &models)?;
             drop(conn);
             remove(&path)?;
             conn = connect(&path, &folder, config)?;
@@ -97,6 +100,7 @@ impl Engine {
         };
         engine.check_memory()?;
         engine.prepare(&folder)?;
+        engine.take_kept(&folder)?;
         state::set(&engine.conn, "models", &version)?;
         Ok(engine)
     }

@@ -145,7 +145,7 @@ impl Engine {
                 watermark
             }
             Changes::Rebuild { watermark, files } => {
-                self.forget_all()?;
+                self.begin_again(&watermark.table_uuid, files)?;
                 self.add_files(files, None)?;
                 watermark
             }
@@ -169,17 +169,11 @@ impl Engine {
         self.run("forget the watermark", sql)
     }
 
-    /// Empties every table but `meta`: the batch number goes on, a new epoch begins.
-    fn forget_all(&self) -> Result<(), Error> {
+    /// Begins a new life of the state, with nothing counted of what these files hold.
+    fn begin_again(&self, lake: &str, files: &[LakeFile]) -> Result<(), Error> {
         self.recent.clear();
         self.flights.clear();
-        let sql = "select table_name from duckdb_tables()
-            where not temporary and not internal and table_name <> 'meta'";
-        let tables: Vec<String> = self.column("list the tables of the state", sql)?;
-        for table in tables {
-            let sql = format!("delete from {table}");
-            self.run("empty the state", &sql)?;
-        }
+        self.empty_tables(lake, files)?;
         set(&self.conn, "epoch", &uuid::Uuid::now_v7().to_string())?;
         set(&self.conn, "rebuilding", "true")
     }

@@ -1,7 +1,7 @@
 //! A model's file, parsed: its header, then its sections.
 
 use super::files::ModelFile;
-use super::model::{GrainColumn, HeaderLine, Kind, Layer, Model, Publish, Refresh};
+use super::model::{DailyTable, GrainColumn, HeaderLine, Kind, Layer, Model, Publish, Refresh};
 use crate::Error;
 
 /// Parses a file. What its SQL reads is found later, when all models are known.
@@ -47,6 +47,7 @@ fn empty(file: &ModelFile) -> Model {
         refresh: Refresh::Full,
         publish: Publish::Always,
         settles_backlog: false,
+        daily: Vec::new(),
         columns: Vec::new(),
         audits: Vec::new(),
         depends: Vec::new(),
@@ -76,13 +77,14 @@ struct Header {
     keys: Vec<(&'static str, usize)>,
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "description",
     "grain",
     "kind",
     "refresh",
     "publish",
     "backlog",
+    "daily",
     "columns",
     "audits",
     "source",
@@ -134,6 +136,7 @@ fn set(key: &str, value: &str, model: &mut Model) -> Result<(), String> {
         "refresh" => model.refresh = refresh(value)?,
         "publish" => model.publish = publish(value)?,
         "backlog" => model.settles_backlog = settles_backlog(value)?,
+        "daily" => model.daily = daily(value)?,
         "source" => {
             model.sources = value
                 .split(',')
@@ -338,6 +341,26 @@ fn settles_backlog(text: &str) -> Result<bool, String> {
     }
 }
 
+/// `country_days by day, country_day_aircraft by day`.
+fn daily(text: &str) -> Result<Vec<DailyTable>, String> {
+    let table = |text: &str| {
+        let (name, day) = match text.trim().split_once(" by ") {
+            Some((name, day)) => (name.trim(), Some(day.trim().to_owned())),
+            None => (text.trim(), None),
+        };
+        if !is_name(name) || day.as_deref() == Some("") {
+            return Err(format!(
+                "{text:?} is not of the form \"table by day\", or \"table\" for all of it"
+            ));
+        }
+        Ok(DailyTable {
+            name: name.to_owned(),
+            day,
+        })
+    };
+    text.split(',').map(table).collect()
+}
+
 /// `2% of the time, at least every 5m`.
 fn publish(text: &str) -> Result<Publish, String> {
     let rule = || {
@@ -438,7 +461,11 @@ select a, b, from t
                 "-- kind: full\n-- backlog: wait",
                 "and not \"wait\"",
             ),
-            ("-- kind: full\n-- publish: often", "not of the form"),
+            (
+                "-- kind: full",
+                "-- kind: full\n-- publish: often",
+                "not of the form",
+            ),
             (
                 "-- kind: full",
                 "-- kind: full\n-- source: t",

@@ -10,6 +10,7 @@
 //! | `refresh` | what a refresh costs: `incremental`, `affected keys` or `full` |
 //! | `publish` | how often a large mart is written, such as `2% of the time, at least every 5m`; without it, with every refresh |
 //! | `backlog` | `settle`: each step of a backlog does `@settle` too, so that what waits stays small |
+//! | `daily` | tables of daily aggregates, such as `country_days by day`: a rebuild leaves them the days that the lake no longer has |
 //! | `columns` | indented lines `name: meaning and unit`, in the order of the select |
 //! | `audits` | indented lines such as `block range(dq_ok_rate, 0, 1)`; not null and unique on the grain need none |
 //! | `source` | of a native table: the lake's tables it is made of |

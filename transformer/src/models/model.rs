@@ -91,6 +91,16 @@ pub struct HeaderLine {
     pub line: usize,
 }
 
+/// A table of the state that outlives a rebuild, as far as it is of days that the lake no longer
+/// has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyTable {
+    /// The table.
+    pub name: String,
+    /// The day of a row, in SQL; none when rows are of no day and all of them are kept.
+    pub day: Option<String>,
+}
+
 /// One SQL file.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -114,6 +124,8 @@ pub struct Model {
     pub publish: Publish,
     /// Whether each step of a backlog settles it, so that what waits stays small.
     pub settles_backlog: bool,
+    /// Tables of the state that outlive a rebuild.
+    pub daily: Vec<DailyTable>,
     /// Columns with their meaning and unit.
     pub columns: Vec<(String, String)>,
     /// What must hold of its rows, as the header says it.

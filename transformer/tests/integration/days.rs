@@ -231,3 +231,59 @@ async fn what_aircraft_did_not_do_is_the_same_file() {
     let expected = expected.map(|(a, n)| vec![Some(a.to_owned()), Some(n.to_owned())]);
     assert_eq!(found, expected);
 }
+
+/// What `country_daily` says, day by day.
+fn daily(bench: &Bench) -> Vec<Vec<Option<String>>> {
+    bench.query("select * from country_daily order by fetch_date, origin_country")
+}
+
+#[tokio::test]
+async fn daily_aggregates_outlive_their_days_in_the_lake_and_every_rebuild() {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.retention = Duration::from_secs(2 * 86_400);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for number in 0..5 {
+        bench.append(&day(number)).await;
+        transformer.catch_up().await.unwrap();
+    }
+    let all = daily(&bench);
+    assert_eq!(all.len(), 5 * 3);
+    let files = bench.data_files().await;
+    bench.remove(&files[..3]).await;
+    transformer.catch_up().await.unwrap();
+    assert_eq!(daily(&bench), all);
+
+    // From the lake, which has the last two days only.
+    transformer.rebuild(Days::default()).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    assert_eq!(daily(&bench), all);
+
+    // By other models, and again after a kill between the two steps of that.
+    drop(transformer);
+    for size in [1.0, 0.5] {
+        bench.config.transformer.density_cell_degrees = size;
+        let mut transformer = Transformer::open(&bench.config).await.unwrap();
+        assert_eq!(transformer.status().rows, 0);
+        drop(transformer);
+        transformer = Transformer::open(&bench.config).await.unwrap();
+        transformer.catch_up().await.unwrap();
+        assert_eq!(daily(&bench), all);
+    }
+    assert!(!bench.config.transformer.analytics.join("kept").exists());
+
+    // Rows of a day that has left are repeats still.
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&day(1)).await;
+    bench.append(&day(5)).await;
+    transformer.catch_up().await.unwrap();
+    assert_eq!(daily(&bench)[..all.len()], all);
+
+    // Another lake has other days.
+    drop(transformer);
+    let other = Bench::new().await;
+    other.append(&day(7)).await;
+    bench.config.lake = other.config.lake.clone();
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    assert_eq!(daily(&bench).len(), 3);
+}

@@ -1,5 +1,5 @@
-//! A `replace` snapshot made by hand, as compaction makes one: data files give way to one that
-//! holds the same rows.
+//! Snapshots made by hand: `replace`, as compaction makes one, in which data files give way to one
+//! that holds the same rows; and `delete`, as days leave the lake.
 
 use std::str::FromStr;
 
@@ -23,7 +23,16 @@ impl Bench {
         let [file] = files.as_slice() else {
             panic!("the rows are of one day");
         };
-        commit(&table, &*self.lake.catalog(), paths, file.clone()).await;
+        commit(&table, &*self.lake.catalog(), paths, Some(file.clone())).await;
+    }
+
+    /// Takes data files out of the table, as its retention does.
+    pub async fn remove(&self, paths: &[String]) {
+        let table = self.table().await;
+        commit(&table, &*self.lake.catalog(), paths, None).await;
+        for path in paths {
+            std::fs::remove_file(path).unwrap();
+        }
     }
 
     /// The live data files, the oldest first, as paths.
@@ -50,7 +59,7 @@ async fn live(table: &Table, manifest: &ManifestFile) -> Vec<ManifestEntryRef> {
     entries.filter(|entry| entry.is_alive()).collect()
 }
 
-async fn commit(table: &Table, catalog: &dyn Catalog, paths: &[String], file: DataFile) {
+async fn commit(table: &Table, catalog: &dyn Catalog, paths: &[String], file: Option<DataFile>) {
     let metadata = table.metadata();
     let id = i64::try_from(Uuid::new_v4().as_u128() >> 65).unwrap();
     let sequence = metadata.next_sequence_number();
@@ -91,9 +100,16 @@ async fn commit(table: &Table, catalog: &dyn Catalog, paths: &[String], file: Da
         kept.push(writer.write_manifest_file().await.unwrap());
     }
     assert_eq!(replaced, paths.len(), "not all of them are live");
-    let mut writer = manifest_writer();
-    writer.add_file(file, sequence).unwrap();
-    kept.push(writer.write_manifest_file().await.unwrap());
+    let operation = match file {
+        Some(_) => Operation::Replace,
+        None => Operation::Delete,
+    };
+    let added = i32::from(file.is_some()).to_string();
+    if let Some(file) = file {
+        let mut writer = manifest_writer();
+        writer.add_file(file, sequence).unwrap();
+        kept.push(writer.write_manifest_file().await.unwrap());
+    }
 
     let list = at(format!("snap-{id}"));
     let parent = metadata.current_snapshot_id();
@@ -110,9 +126,9 @@ async fn commit(table: &Table, catalog: &dyn Catalog, paths: &[String], file: Da
         .with_timestamp_ms(metadata.last_updated_ms() + 1)
         .with_manifest_list(list)
         .with_summary(Summary {
-            operation: Operation::Replace,
+            operation,
             additional_properties: [
-                ("added-data-files".to_owned(), "1".to_owned()),
+                ("added-data-files".to_owned(), added),
                 ("deleted-data-files".to_owned(), replaced.to_string()),
             ]
             .into(),

@@ -1,0 +1,180 @@
+//! Daily aggregates outlive a rebuild: of days that the lake no longer has nobody could count them
+//! again. A model's header names the tables (`daily`).
+//!
+//! A rebuild from the same table empties everything else. When the models have changed, the
+//! database is made anew, and these tables cross over as files in the folder `kept`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use duckdb::Connection;
+use uuid::Uuid;
+
+use super::forget::date_of;
+use super::{Engine, state};
+use crate::Error;
+use crate::changes::LakeFile;
+use crate::fold::MICROS_PER_DAY;
+use crate::models::Models;
+use crate::models::model::DailyTable;
+use crate::schema::quote;
+
+/// The lake's table that was counted last, which a rebuild does not forget.
+const LAKE: &str = "lake_table";
+/// The last of the folders `kept` that was taken over.
+const TAKEN: &str = "kept_taken";
+
+/// Writes the daily aggregates of a database beside it, to be taken over by the next one.
+pub(super) fn save(conn: &Connection, folder: &Path, models: &Models) -> Result<(), Error> {
+    let Some(lake) = lake_of(conn)? else {
+        return Ok(());
+    };
+    let (into, part) = (folder.join("kept"), folder.join(".unfinished-kept"));
+    for folder in [&into, &part] {
+        remove_folder(folder)?;
+    }
+    fs::create_dir_all(&part).map_err(Error::file("make", &part))?;
+    for table in tables(models) {
+        let exists = "select count(*) > 0 from duckdb_tables() where table_name = ?";
+        let exists = conn.query_row(exists, [&table.name], |row| row.get(0));
+        if !exists.map_err(Error::duck("cannot look for daily aggregates"))? {
+            continue;
+        }
+        let file = part.join(format!("{}.parquet", table.name));
+        let sql = format!(
+            "copy {} to {} (format parquet)",
+            table.name,
+            quote(&file.to_string_lossy())
+        );
+        conn.execute_batch(&sql)
+            .map_err(Error::duck(format!("cannot save {}", table.name)))?;
+    }
+    // Parts of marts are told by batches, so their numbers must go on.
+    let batch = state::get(conn, "batch")?.unwrap_or_default();
+    let id = Uuid::now_v7().to_string();
+    for (name, text) in [("lake", lake), ("batch", batch), ("id", id)] {
+        let file = part.join(name);
+        fs::write(&file, text).map_err(Error::file("write", &file))?;
+    }
+    fs::rename(&part, &into).map_err(Error::file("put in place", &into))
+}
+
+impl Engine {
+    /// Takes over what a database of other models has left. What does not fit any more stays in
+    /// its folder, and is said.
+    pub(super) fn take_kept(&self, folder: &Path) -> Result<(), Error> {
+        let kept = folder.join("kept");
+        if !kept.exists() {
+            return Ok(());
+        }
+        let id = read(kept.join("id"))?;
+        if state::get(&self.conn, TAKEN)?.as_deref() == Some(&id) {
+            return remove_folder(&kept);
+        }
+        let (lake, batch) = (read(kept.join("lake"))?, read(kept.join("batch"))?);
+        let taken = self.transaction(|| {
+            for table in tables(&self.models) {
+                let file = kept.join(format!("{}.parquet", table.name));
+                if !file.exists() {
+                    continue;
+                }
+                let sql = format!(
+                    "delete from {0}; insert into {0} by name from read_parquet({1})",
+                    table.name,
+                    quote(&file.to_string_lossy())
+                );
+                self.run(&format!("take over {}", table.name), &sql)?;
+            }
+            state::set(&self.conn, "batch", &batch)?;
+            state::set(&self.conn, LAKE, &lake)?;
+            state::set(&self.conn, TAKEN, &id)
+        });
+        match taken {
+            Ok(()) => remove_folder(&kept),
+            Err(Error::CrashPoint(point)) => Err(Error::CrashPoint(point)),
+            Err(error) => {
+                let aside = folder.join(format!("kept-{id}"));
+                fs::rename(&kept, &aside).map_err(Error::file("put aside", &kept))?;
+                tracing::warn!(
+                    error = error.in_full(),
+                    folder = %aside.display(),
+                    "daily aggregates do not fit the models any more: those of days that the \
+                    lake no longer has are put aside"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Empties every table but `meta`, as a rebuild of this table of the lake from these files
+    /// begins. The batch number goes on.
+    pub(super) fn empty_tables(&self, lake: &str, files: &[LakeFile]) -> Result<(), Error> {
+        let is_same = lake_of(&self.conn)?.as_deref() == Some(lake);
+        let daily: Vec<&DailyTable> = match is_same {
+            true => tables(&self.models).collect(),
+            false => Vec::new(),
+        };
+        let again = from_day(files);
+        let sql = "select table_name from duckdb_tables()
+            where not temporary and not internal and table_name <> 'meta'";
+        for table in self.column::<String>("list the tables of the state", sql)? {
+            let sql = match daily.iter().find(|daily| daily.name == table) {
+                None => format!("delete from {table}"),
+                Some(DailyTable { day: None, .. }) => continue,
+                Some(DailyTable { day: Some(day), .. }) => match again {
+                    Again::Nothing => continue,
+                    Again::From(first) => format!("delete from {table} where {day} >= '{first}'"),
+                    Again::Everything => format!("delete from {table}"),
+                },
+            };
+            self.run("empty the state", &sql)?;
+        }
+        state::set(&self.conn, LAKE, lake)
+    }
+}
+
+/// The days that are counted again.
+enum Again {
+    Nothing,
+    From(NaiveDate),
+    Everything,
+}
+
+fn from_day(files: &[LakeFile]) -> Again {
+    let firsts = files.iter().map(|file| file.first_time);
+    // A file that does not say when it begins may begin at any time.
+    let first = firsts.map(|first| first.unwrap_or(i64::MIN)).min();
+    match first {
+        None => Again::Nothing,
+        Some(first) => match date_of(first.div_euclid(MICROS_PER_DAY)) {
+            Some(day) => Again::From(day),
+            None => Again::Everything,
+        },
+    }
+}
+
+fn lake_of(conn: &Connection) -> Result<Option<String>, Error> {
+    match state::get(conn, LAKE)? {
+        Some(lake) => Ok(Some(lake)),
+        // State of an earlier version.
+        None => state::get(conn, "table_uuid"),
+    }
+}
+
+fn tables(models: &Models) -> impl Iterator<Item = &DailyTable> {
+    models.iter().flat_map(|model| &model.daily)
+}
+
+fn read(file: PathBuf) -> Result<String, Error> {
+    fs::read_to_string(&file).map_err(Error::file("read", &file))
+}
+
+fn remove_folder(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
