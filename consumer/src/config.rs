@@ -43,6 +43,7 @@ impl ServiceConfig for Config {
     }
 
     fn check(&self) -> Result<(), Failure> {
+        self.lake.validate().map_err(Failure::new)?;
         self.consumer.validate().map_err(Failure::new)
     }
 }

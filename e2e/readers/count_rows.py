@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Counts a lake table with readers that are not ours, and prints the result as JSON.
 
-    count_rows.py CATALOG_DB WAREHOUSE [--table aviation.flight_states]
+    count_rows.py CATALOG WAREHOUSE [--table aviation.flight_states]
 
-CATALOG_DB is the SQLite file of the SQL catalog, WAREHOUSE the folder of the tables.
-The table is read twice, independently:
+CATALOG is the SQLite file of the SQL catalog, or the URL of its PostgreSQL; WAREHOUSE the folder
+of the tables. The table is read twice, independently:
 
 - "pyiceberg" plans and reads the current snapshot with pyiceberg and pyarrow;
 - "duckdb" reads, with DuckDB, the Parquet files that the current snapshot lists.
@@ -63,18 +63,24 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("catalog_db", type=Path)
+    parser.add_argument("catalog")
     parser.add_argument("warehouse", type=Path)
     parser.add_argument("--table", default="aviation.flight_states")
     return parser.parse_args()
 
 
 def open_table(arguments: argparse.Namespace):
-    if not arguments.catalog_db.is_file():
-        sys.exit(f"count_rows: no catalog at {arguments.catalog_db}")
+    uri = arguments.catalog
+    if uri.startswith("postgresql://"):
+        # SQLAlchemy's own choice is another driver than pyiceberg's.
+        uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
+    else:
+        if not Path(uri).is_file():
+            sys.exit(f"count_rows: no catalog at {uri}")
+        uri = f"sqlite:///{Path(uri).resolve()}"
     catalog = SqlCatalog(
         CATALOG_NAME,
-        uri=f"sqlite:///{arguments.catalog_db.resolve()}",
+        uri=uri,
         warehouse=arguments.warehouse.resolve().as_uri(),
         # Reading only: a missing catalog table is an error here, not something to create.
         init_catalog_tables="false",

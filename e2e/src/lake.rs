@@ -39,11 +39,20 @@ pub struct Reader {
     pub sums: BTreeMap<String, i128>,
 }
 
+/// The SQL catalog of a table.
+#[derive(Clone)]
+enum Catalog {
+    /// A SQLite file.
+    File(PathBuf),
+    /// URL of a PostgreSQL.
+    Server(String),
+}
+
 /// Where a table is.
 #[derive(Clone)]
 pub struct Place<'a> {
     warehouse: PathBuf,
-    catalog: PathBuf,
+    catalog: Catalog,
     disk: Option<&'a Disk>,
 }
 
@@ -52,7 +61,7 @@ impl<'a> Place<'a> {
     pub fn of(warehouse: &Path) -> Place<'a> {
         Place {
             warehouse: warehouse.to_owned(),
-            catalog: warehouse.join("catalog.db"),
+            catalog: Catalog::File(warehouse.join("catalog.db")),
             disk: None,
         }
     }
@@ -60,7 +69,15 @@ impl<'a> Place<'a> {
     /// Its catalog is elsewhere.
     pub fn with_catalog(self, catalog: &Path) -> Place<'a> {
         Place {
-            catalog: catalog.to_owned(),
+            catalog: Catalog::File(catalog.to_owned()),
+            ..self
+        }
+    }
+
+    /// Its catalog is in a PostgreSQL.
+    pub fn with_server(self, url: &str) -> Place<'a> {
+        Place {
+            catalog: Catalog::Server(url.to_owned()),
             ..self
         }
     }
@@ -74,9 +91,10 @@ impl<'a> Place<'a> {
     }
 
     fn has_catalog(&self) -> bool {
-        match self.disk {
-            Some(disk) => disk.from_outside(&self.catalog).is_file(),
-            None => self.catalog.is_file(),
+        match (&self.catalog, self.disk) {
+            (Catalog::File(file), Some(disk)) => disk.from_outside(file).is_file(),
+            (Catalog::File(file), None) => file.is_file(),
+            (Catalog::Server(_), _) => true,
         }
     }
 
@@ -88,7 +106,10 @@ impl<'a> Place<'a> {
             None => Command::new(python),
         };
         command.arg(crate::root().join("e2e/readers").join(script));
-        command.arg(&self.catalog);
+        match &self.catalog {
+            Catalog::File(file) => command.arg(file),
+            Catalog::Server(url) => command.arg(url),
+        };
         command
     }
 
@@ -102,7 +123,7 @@ impl<'a> Place<'a> {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(
-                said.contains("NoSuchTableError"),
+                said.contains("NoSuchTableError") || said.contains("UndefinedTable"),
                 "the readers failed:\n{said}"
             );
             return None;

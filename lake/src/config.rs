@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::config::Secret;
 
 use crate::LakeError;
+use crate::database::Database;
 
 /// Defaults of the `[lake]` section.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -16,9 +18,10 @@ pub const DEFAULTS: &str = include_str!("../default.toml");
 pub struct LakeConfig {
     /// Folder of the tables' data and metadata files. Created when it does not exist.
     pub warehouse: String,
-    /// URI of the SQL catalog, such as `sqlite:///data/warehouse/catalog.db`. Empty: a
-    /// SQLite file `catalog.db` inside the warehouse.
-    pub catalog_uri: String,
+    /// URI of the SQL catalog: `postgresql://user:password@host:5432/database`, for services on
+    /// several machines, or `sqlite:///data/warehouse/catalog.db`. Empty: a SQLite file
+    /// `catalog.db` inside the warehouse. TLS to PostgreSQL is not supported.
+    pub catalog_uri: Secret,
     /// Name under which the SQL catalog keeps its tables. Every reader must use the same.
     pub catalog_name: String,
 }
@@ -28,7 +31,7 @@ impl LakeConfig {
     pub fn in_folder(warehouse: &Path) -> Self {
         LakeConfig {
             warehouse: warehouse.display().to_string(),
-            catalog_uri: String::new(),
+            catalog_uri: Secret::default(),
             catalog_name: "contrail".to_owned(),
         }
     }
@@ -48,14 +51,20 @@ impl LakeConfig {
         })
     }
 
-    /// The SQLite file of the catalog.
-    pub(crate) fn catalog_path(&self) -> Result<PathBuf, LakeError> {
+    /// The database of the catalog.
+    pub(crate) fn database(&self) -> Result<Database, LakeError> {
         if self.catalog_uri.is_empty() {
-            return Ok(self.warehouse_path()?.join("catalog.db"));
+            return Ok(Database::Sqlite(self.warehouse_path()?.join("catalog.db")));
         }
-        match self.catalog_uri.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-            _ => Err(LakeError::CatalogUri(self.catalog_uri.clone())),
-        }
+        Database::parse(&self.catalog_uri)
+    }
+
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The warehouse is not a local folder, or the catalog's database is not supported.
+    pub fn validate(&self) -> Result<(), LakeError> {
+        self.warehouse_path()?;
+        self.database().map(drop)
     }
 }

@@ -14,9 +14,12 @@ pub enum LakeError {
     Warehouse(String),
     /// `lake.catalog_uri` names a database that is not supported.
     #[error(
-        "lake.catalog_uri = {0:?} is not supported; leave it empty, or give sqlite:///absolute/path/catalog.db"
+        "lake.catalog_uri is not supported: {0}; leave it empty, or give sqlite:///absolute/path/catalog.db or postgresql://user:password@host:5432/database"
     )]
-    CatalogUri(String),
+    CatalogUri(
+        /// What is wrong with it. The URI itself may hold a password.
+        String,
+    ),
     /// A folder cannot be made or used.
     #[error("cannot use the folder {}; check that it exists and may be written", folder.display())]
     Folder {
@@ -59,6 +62,7 @@ impl Faulty for LakeError {
             LakeError::Warehouse(_) | LakeError::CatalogUri(_) | LakeError::Folder { .. } => {
                 Fault::Configuration
             }
+            LakeError::Catalog { source, .. } if refusal(source).is_some() => Fault::Configuration,
             LakeError::Catalog { .. } | LakeError::Table { .. } => Fault::Dependency,
         }
     }
@@ -73,11 +77,51 @@ impl Faulty for LakeError {
                 if source.to_string().contains("database is locked") =>
             {
                 Some(
-                    "another process is in the middle of a commit, or was suspended in one:                     end it, or let it go on"
+                    "another process is in the middle of a commit, or was suspended in one: end it, or let it go on"
                         .to_owned(),
                 )
             }
+            LakeError::Catalog { source, .. } => match (refusal(source), database_error(source)) {
+                (Some(remedy), _) => Some(remedy.to_owned()),
+                (None, Some(sqlx::Error::PoolTimedOut)) => Some(
+                    "the database did not answer within 30 s: check that it runs, and the host and port of lake.catalog_uri"
+                        .to_owned(),
+                ),
+                _ => None,
+            },
             _ => None,
         }
+    }
+}
+
+/// What the database's driver said.
+fn database_error(error: &iceberg::Error) -> Option<&sqlx::Error> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<sqlx::Error>()
+}
+
+/// PostgreSQL's code of an error.
+fn code(error: &iceberg::Error) -> Option<String> {
+    let said = database_error(error)?.as_database_error()?;
+    said.code().map(Into::into)
+}
+
+/// Whether another process has made the same at the same moment: PostgreSQL's
+/// `unique_violation`, `duplicate_table`, and `duplicate_object` for the table's type.
+pub(crate) fn is_made_already(error: &iceberg::Error) -> bool {
+    code(error).is_some_and(|code| ["23505", "42P07", "42710"].contains(&code.as_str()))
+}
+
+/// The remedy when PostgreSQL does not let us do what we must.
+fn refusal(error: &iceberg::Error) -> Option<&'static str> {
+    match code(error)?.as_str() {
+        "28P01" | "28000" => Some("check the user and the password of lake.catalog_uri"),
+        "3D000" => {
+            Some("make the database, or name one that exists at the end of lake.catalog_uri")
+        }
+        "42501" | "3F000" => {
+            Some("let the user of lake.catalog_uri make tables in the database's schema")
+        }
+        _ => None,
     }
 }

@@ -7,6 +7,7 @@
 //! Only the consumer, which writes, and the transformer, which reads, use this crate.
 
 pub mod config;
+mod database;
 mod durable;
 mod error;
 mod open;

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use iceberg::table::Table;
-use iceberg::{Catalog, CatalogBuilder, NamespaceIdent, TableIdent};
-use iceberg_catalog_sql::{SqlBindStyle, SqlCatalogBuilder};
+use iceberg::{Catalog, CatalogBuilder, Error, ErrorKind, NamespaceIdent, TableIdent};
+use iceberg_catalog_sql::SqlCatalogBuilder;
 
+use crate::database::Database;
 use crate::durable::DurableStorageFactory;
 use crate::tables::TableDefinition;
-use crate::{LakeConfig, LakeError};
+use crate::{LakeConfig, LakeError, error};
 
 /// An open catalog with the project's namespace.
 #[derive(Debug, Clone)]
@@ -26,29 +27,39 @@ impl Lake {
     /// Must be called within a Tokio runtime, which Iceberg keeps for its own tasks.
     pub async fn open(config: &LakeConfig) -> Result<Lake, LakeError> {
         let warehouse = config.warehouse_path()?;
-        let database = config.catalog_path()?;
-        for folder in [Some(warehouse.as_path()), database.parent()]
-            .into_iter()
-            .flatten()
-        {
+        let database = config.database()?;
+        let beside = match &database {
+            Database::Sqlite(path) => path.parent(),
+            Database::Postgres { .. } => None,
+        };
+        for folder in [Some(warehouse.as_path()), beside].into_iter().flatten() {
             fs::create_dir_all(folder).map_err(|source| LakeError::Folder {
                 folder: folder.to_owned(),
                 source,
             })?;
         }
-        let catalog = SqlCatalogBuilder::default()
-            .uri(format!("sqlite://{}?mode=rwc", database.display()))
-            .warehouse_location(format!("file://{}", warehouse.display()))
-            .sql_bind_style(SqlBindStyle::QMark)
-            // One process asks seldom, and SQLite has one writer: two connections do.
-            .prop("pool.max-connections", "2")
-            .with_storage_factory(Arc::new(DurableStorageFactory))
-            .load(&config.catalog_name, HashMap::new())
-            .await
-            .map_err(LakeError::catalog(format!(
-                "cannot open the catalog {}",
-                database.display()
-            )))?;
+        let mut races = 0;
+        let catalog = loop {
+            let opened = SqlCatalogBuilder::default()
+                .uri(database.driver_uri())
+                .warehouse_location(format!("file://{}", warehouse.display()))
+                .sql_bind_style(database.bind_style())
+                // One process asks seldom, and SQLite has one writer: two connections do.
+                .prop("pool.max-connections", "2")
+                .with_storage_factory(Arc::new(DurableStorageFactory))
+                .load(&config.catalog_name, HashMap::new())
+                .await;
+            match opened {
+                Ok(catalog) => break catalog,
+                // `create table if not exists` fails in PostgreSQL when another process makes
+                // it at the same moment; then it is there. There are two tables to make.
+                Err(error) if races < 4 && error::is_made_already(&error) => races += 1,
+                Err(error) => {
+                    let action = format!("cannot open the catalog {database}");
+                    return Err(LakeError::catalog(action)(error));
+                }
+            }
+        };
         Ok(Lake {
             catalog: Arc::new(catalog),
             warehouse,
@@ -75,7 +86,7 @@ impl Lake {
         let identifier = Self::identifier(table);
         match self.catalog.load_table(&identifier).await {
             Ok(table) => Ok(Some(table)),
-            Err(error) if error.kind() == iceberg::ErrorKind::TableNotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::TableNotFound => Ok(None),
             // The SQL catalog tells a missing table from a failing one only when asked.
             Err(error) => match self.catalog.table_exists(&identifier).await {
                 Ok(false) => Ok(None),
@@ -107,7 +118,11 @@ impl Lake {
             .creation()
             .map_err(LakeError::catalog(action()))?;
         match self.catalog.create_table(&namespace(), creation).await {
-            Ok(table) => Ok(table),
+            // The answer is not taken as proof: the SQL catalog ignores a commit that failed.
+            Ok(_) => self.load(definition.name).await?.ok_or_else(|| {
+                let lost = Error::new(ErrorKind::Unexpected, "the database did not keep it");
+                LakeError::catalog(action())(lost)
+            }),
             Err(error) => match self.load(definition.name).await? {
                 Some(table) => Ok(table),
                 None => Err(LakeError::catalog(action())(error)),

@@ -149,6 +149,7 @@ impl service::cli::ServiceConfig for Config {
     }
 
     fn check(&self) -> Result<(), Failure> {
+        self.lake.validate().map_err(Failure::new)?;
         let section = &self.transformer;
         Schedule::of(section).map_err(Failure::new)?;
         crate::engine::cell_degrees(section).map_err(Failure::new)?;

@@ -1,6 +1,6 @@
-//! The commit protocol on a real SQLite catalog, without Kafka.
-#![cfg(test)]
+//! What the commit protocol promises, on whatever catalog.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
@@ -14,20 +14,17 @@ use iceberg::spec::DataFile;
 use iceberg::table::Table;
 use lake::tables::FLIGHT_STATES;
 use lake::{Lake, LakeConfig};
+use tokio::sync::Barrier;
 
 struct Fixture {
-    _folder: tempfile::TempDir,
     lake: Lake,
     table: Table,
     stream: Stream,
 }
 
 impl Fixture {
-    async fn new() -> Fixture {
-        let folder = tempfile::tempdir().unwrap();
-        let lake = Lake::open(&LakeConfig::in_folder(folder.path()))
-            .await
-            .unwrap();
+    async fn new(config: &LakeConfig) -> Fixture {
+        let lake = Lake::open(config).await.unwrap();
         let table = lake.load_or_create(&FLIGHT_STATES).await.unwrap();
         let stream = Stream {
             cluster: "cluster".to_owned(),
@@ -35,7 +32,6 @@ impl Fixture {
             group: "group".to_owned(),
         };
         Fixture {
-            _folder: folder,
             lake,
             table,
             stream,
@@ -109,9 +105,8 @@ fn advances(first: i64, last: i64, committed: &Positions) -> Advances {
     advances
 }
 
-#[tokio::test]
-async fn of_two_batches_from_the_same_position_one_is_refused() {
-    let fixture = Fixture::new().await;
+pub async fn of_two_batches_from_the_same_position_one_is_refused(config: &LakeConfig) {
+    let fixture = Fixture::new(config).await;
     let first = advances(0, 9, &Positions::new());
     assert!(matches!(
         fixture.commit("a", &[1, 2], &first).await,
@@ -133,9 +128,8 @@ async fn of_two_batches_from_the_same_position_one_is_refused() {
     assert_eq!(fixture.count().await, 3);
 }
 
-#[tokio::test]
-async fn a_batch_tried_again_after_it_got_in_is_recognized() {
-    let fixture = Fixture::new().await;
+pub async fn a_batch_tried_again_after_it_got_in_is_recognized(config: &LakeConfig) {
+    let fixture = Fixture::new(config).await;
     let batch = advances(0, 9, &Positions::new());
     assert!(matches!(
         fixture.commit("a", &[1], &batch).await,
@@ -149,9 +143,8 @@ async fn a_batch_tried_again_after_it_got_in_is_recognized() {
     assert_eq!(fixture.count().await, 1);
 }
 
-#[tokio::test]
-async fn a_batch_of_dead_letters_only_moves_the_positions_and_fences() {
-    let fixture = Fixture::new().await;
+pub async fn a_batch_of_dead_letters_only_moves_the_positions_and_fences(config: &LakeConfig) {
+    let fixture = Fixture::new(config).await;
     let batch = advances(0, 9, &Positions::new());
     assert!(matches!(
         fixture.commit_files("a", vec![], &batch).await,
@@ -165,9 +158,8 @@ async fn a_batch_of_dead_letters_only_moves_the_positions_and_fences() {
     assert_eq!(fixture.positions().await, Positions::from([(0, 10)]));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn racing_batches_of_different_partitions_all_get_in() {
-    let fixture = Arc::new(Fixture::new().await);
+pub async fn racing_batches_of_different_partitions_all_get_in(config: &LakeConfig) {
+    let fixture = Arc::new(Fixture::new(config).await);
     let tasks: Vec<_> = (0..4)
         .map(|partition| {
             let fixture = Arc::clone(&fixture);
@@ -184,4 +176,44 @@ async fn racing_batches_of_different_partitions_all_get_in() {
     }
     assert_eq!(fixture.count().await, 4);
     assert_eq!(fixture.positions().await.len(), 4);
+}
+
+pub async fn of_racing_batches_of_the_same_records_one_gets_in(config: &LakeConfig) {
+    const RIVALS: usize = 6;
+    let fixture = Arc::new(Fixture::new(config).await);
+    let start = Arc::new(Barrier::new(RIVALS));
+    let tasks: Vec<_> = (0..RIVALS)
+        .map(|rival| {
+            let (fixture, start) = (Arc::clone(&fixture), Arc::clone(&start));
+            tokio::spawn(async move {
+                let batch = advances(0, 9, &Positions::new());
+                let id = format!("rival-{rival}");
+                let rows = rows(&fixture.table, &[1, 2]);
+                let files = write_files(&fixture.table, &[rows], &id).await.unwrap();
+                start.wait().await;
+                fixture.commit_files(&id, files, &batch).await
+            })
+        })
+        .collect();
+    let mut committed = 0;
+    for task in tasks {
+        committed += usize::from(matches!(task.await.unwrap(), Outcome::Committed(_)));
+    }
+    assert_eq!(committed, 1);
+    assert_eq!(fixture.count().await, 2);
+    assert_eq!(fixture.positions().await, Positions::from([(0, 10)]));
+}
+
+pub async fn several_may_make_the_catalog_and_the_table_at_once(config: &LakeConfig) {
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let config = config.clone();
+            tokio::spawn(async move { Fixture::new(&config).await.table.metadata().uuid() })
+        })
+        .collect();
+    let mut uuids = BTreeSet::new();
+    for task in tasks {
+        uuids.insert(task.await.unwrap());
+    }
+    assert_eq!(uuids.len(), 1);
 }
