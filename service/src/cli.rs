@@ -79,7 +79,23 @@ where
     E: Faulty + Send + Sync + 'static,
     F: Future<Output = Result<S, E>>,
 {
-    match try_run(args, defaults, service) {
+    run_with(args, defaults, |_| Router::new(), service)
+}
+
+/// As [`run`], where the HTTP endpoint has further routes, which `routes` makes from the
+/// configuration. They must not be those of [`http::serve`] again.
+pub fn run_with<C, S, E, F>(
+    args: &CommonArgs,
+    defaults: &[&'static str],
+    routes: impl FnOnce(&C) -> Router,
+    service: impl FnOnce(C, Health, Shutdown) -> F,
+) -> ExitCode
+where
+    C: ServiceConfig,
+    E: Faulty + Send + Sync + 'static,
+    F: Future<Output = Result<S, E>>,
+{
+    match try_run(args, defaults, routes, service) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit_with(error),
     }
@@ -88,6 +104,7 @@ where
 fn try_run<C, S, E, F>(
     args: &CommonArgs,
     defaults: &[&'static str],
+    routes: impl FnOnce(&C) -> Router,
     service: impl FnOnce(C, Health, Shutdown) -> F,
 ) -> anyhow::Result<()>
 where
@@ -109,7 +126,7 @@ where
         let shutdown = Shutdown::on_signals();
         let health = Health::new();
         let listen = &config.http().listen;
-        let server = http::serve(listen, health.clone(), Router::new(), shutdown.clone()).await?;
+        let server = http::serve(listen, health.clone(), routes(&config), shutdown.clone()).await?;
         let result = service(config, health, shutdown.clone()).await;
         shutdown.trigger();
         server.join().await;
@@ -177,6 +194,10 @@ mod tests {
             .common
     }
 
+    fn none(_: &Config) -> Router {
+        Router::new()
+    }
+
     /// A service that must not be started.
     async fn never(_: Config, _: Health, _: Shutdown) -> Result<(), Away> {
         panic!("started")
@@ -207,20 +228,21 @@ mod tests {
             assert!(health.status().alive && !shutdown.is_triggered());
             Err::<(), _>(Away)
         };
-        let error = try_run(&args, &["[http]\nlisten = \"127.0.0.1:0\""], service).unwrap_err();
+        let error =
+            try_run(&args, &["[http]\nlisten = \"127.0.0.1:0\""], none, service).unwrap_err();
         assert_eq!(error.to_string(), "the broker is away");
         assert_eq!(fault_of(&error), Fault::Dependency);
     }
 
     #[test]
     fn nothing_is_started_to_print_or_with_a_wrong_configuration() {
-        try_run(&common(&["--print-config"]), &[], never).unwrap();
+        try_run(&common(&["--print-config"]), &[], none, never).unwrap();
         let args = common(&["--set", "http.lisen=x"]);
-        let error = try_run(&args, &[], never).unwrap_err();
+        let error = try_run(&args, &[], none, never).unwrap_err();
         assert_eq!(fault_of(&error), Fault::Configuration);
         // What the service itself refuses comes before the address is even tried.
         let args = common(&["--set", "log.level=away", "--set", "http.listen=nowhere"]);
-        let error = try_run(&args, &[], never).unwrap_err();
+        let error = try_run(&args, &[], none, never).unwrap_err();
         assert_eq!(error.to_string(), "the broker is away");
     }
 }

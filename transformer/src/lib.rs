@@ -23,10 +23,12 @@
 //! - [`run`]: the service's loop.
 //! - [`tasks`]: what a person asks for once.
 //! - [`query`]: reading the published marts; [`export`]: writing one to a file.
+//! - [`api`]: the same as JSON over HTTP.
 //! - [`lineage`], [`dictionary`]: the models explained.
 //! - [`cases`]: the given/expect cases of models, and what runs them.
 //! - [`cli`]: the commands of the program.
 
+pub mod api;
 pub mod audit;
 pub mod cases;
 pub mod changes;

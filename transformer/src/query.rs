@@ -22,9 +22,14 @@ pub struct QueryResult {
 /// Answers one query over the newest generation. Times are in UTC.
 pub fn query(published: &Path, sql: &str) -> Result<QueryResult, Error> {
     let (conn, _) = open(published)?;
+    answer(&conn, sql)
+}
+
+/// Answers one query on an open connection.
+pub(crate) fn answer(conn: &Connection, sql: &str) -> Result<QueryResult, Error> {
     let sql = sql.trim().trim_end_matches(';');
     let read = || -> duckdb::Result<QueryResult> {
-        let (columns, types) = describe(&conn, sql)?;
+        let (columns, types) = describe(conn, sql)?;
         // DuckDB writes every type as text better than anybody else.
         let as_text = format!("select columns(*)::varchar from (\n{sql}\n)");
         let mut statement = conn.prepare(&as_text)?;
@@ -154,15 +159,27 @@ impl QueryResult {
 
     /// As a JSON array of objects.
     pub fn to_json(&self) -> String {
-        let rows = self.rows.iter().map(|row| {
-            let fields = self.columns.iter().zip(&self.types).zip(row);
-            let object: serde_json::Map<_, _> = fields
-                .map(|((name, of), value)| (name.clone(), json(of, value.as_deref())))
-                .collect();
-            serde_json::Value::Object(object)
-        });
-        let rows: Vec<_> = rows.collect();
+        let rows = self.to_objects(|_, _| None).into_iter();
+        let rows: Vec<_> = rows.map(serde_json::Value::Object).collect();
         serde_json::Value::Array(rows).to_string()
+    }
+
+    /// As JSON objects, with the values that `written` gives for a type and a text in their place.
+    pub(crate) fn to_objects(
+        &self,
+        written: impl Fn(&str, &str) -> Option<String>,
+    ) -> Vec<serde_json::Map<String, serde_json::Value>> {
+        let value = |of: &str, value: Option<&str>| match value.and_then(|v| written(of, v)) {
+            Some(text) => serde_json::Value::String(text),
+            None => json(of, value),
+        };
+        let object = |row: &Vec<Option<String>>| {
+            let fields = self.columns.iter().zip(&self.types).zip(row);
+            fields
+                .map(|((name, of), text)| (name.clone(), value(of, text.as_deref())))
+                .collect()
+        };
+        self.rows.iter().map(object).collect()
     }
 }
 

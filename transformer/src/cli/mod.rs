@@ -17,8 +17,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use service::cli::CommonArgs;
 use service::fault::{Failure, exit_with};
+use tokio::sync::watch;
 
-use crate::{Config, Error, Mode, Task};
+use crate::{Config, Error, Mode, Status, Task, api};
 
 /// Defaults of every section the program reads.
 pub const DEFAULTS: [&str; 2] = [lake::config::DEFAULTS, crate::config::DEFAULTS];
@@ -94,9 +95,13 @@ pub fn main() -> ExitCode {
         let key = "transformer.mode".to_owned();
         common.set.push((key, mode.as_str().to_owned()));
     }
-    service::cli::run(&common, &DEFAULTS, |config: Config, health, shutdown| {
-        crate::run(config, health, shutdown, None)
-    })
+    let (sender, status) = watch::channel(Status::default());
+    service::cli::run_with(
+        &common,
+        &DEFAULTS,
+        |config: &Config| api::router(config.transformer.published.clone(), status),
+        |config, health, shutdown| crate::run(config, health, shutdown, Some(sender)),
+    )
 }
 
 /// Loads the configuration and prints what a command answers.

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod api;
 mod audits;
 mod commands;
 mod days;
