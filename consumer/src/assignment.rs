@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub busy_since: Option<Instant>,
     /// What only a person can mend.
     pub fatal: Option<ConsumerError>,
+    /// What a connection failed of last.
+    pub last_error: Option<String>,
 }
 
 impl Context {
@@ -325,7 +327,15 @@ impl ClientContext for Context {
                     fault: Fault::Configuration,
                 });
             }
-            _ => tracing::debug!(%error, reason, "Kafka client"),
+            // Says only that there is no connection, in place of why.
+            Some(Code::AllBrokersDown) => {}
+            _ => {
+                // What follows is about librdkafka's own states and counts.
+                let said = reason.split_once(" (after ");
+                let said = said.map_or(reason, |(said, _)| said).to_owned();
+                self.state().last_error = Some(said);
+                tracing::debug!(%error, reason, "Kafka client");
+            }
         }
     }
 }

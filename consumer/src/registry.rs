@@ -27,16 +27,20 @@ pub struct Registry {
 impl Registry {
     /// Prepares to ask; nothing is sent yet.
     pub fn new(config: &RegistryConfig, topic: &str) -> Result<Registry, ConsumerError> {
-        service::tls::install_provider();
+        let unusable = |reason: String| {
+            let reason = format!("registry.url = {:?}: {reason}", config.url);
+            ConsumerError::Configuration(reason)
+        };
+        let client = service::tls::client(&config.ca_location).map_err(|error| {
+            ConsumerError::Configuration(format!("registry.ca_location: {}", with_source(&error)))
+        })?;
         let mut builder = SrSettings::new_builder(config.url.clone());
         builder.set_timeout(REQUEST_TIMEOUT);
         if !config.username.is_empty() {
             builder.set_basic_authorization(&config.username, Some(config.password.expose()));
         }
-        let settings = builder.build().map_err(|error| ConsumerError::Registry {
-            url: config.url.clone(),
-            reason: error.to_string(),
-        })?;
+        let settings = builder.build_with(client);
+        let settings = settings.map_err(|error| unusable(error.to_string()))?;
         Ok(Registry {
             url: config.url.clone(),
             subject: contract::names::value_subject(topic),
@@ -81,5 +85,13 @@ impl Registry {
             url: self.url.clone(),
             reason,
         }
+    }
+}
+
+/// An error and what is behind it.
+fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }

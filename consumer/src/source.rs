@@ -136,10 +136,12 @@ impl Source {
                         return Err(fatal);
                     }
                     if !reached && Instant::now() >= give_up {
-                        return Err(self.failure(
-                            "cannot reach Kafka",
-                            format!("{error}; check kafka.brokers and that the broker runs"),
-                        ));
+                        let heard = context.state().last_error.take();
+                        let reason = heard.unwrap_or_else(|| error.to_string());
+                        let remedy = KafkaConfig::remedy(&reason);
+                        return Err(
+                            self.failure("cannot reach Kafka", format!("{reason}; {remedy}"))
+                        );
                     }
                 }
             }

@@ -159,3 +159,22 @@ maven() {
         return 1
     }
 }
+
+# make_certificate DIR: a certificate authority of this DIR's own, and a certificate from it for
+# this machine, unless they are there: ca.crt, server.crt, server.key, and the latter two in
+# server.pem.
+make_certificate() {
+    [ ! -e "$1/server.pem" ] || return 0
+    command -v openssl >/dev/null || die "openssl is not installed; run ./task setup"
+    mkdir -p "$1"
+    {
+        openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=A test's authority" \
+            -keyout "$1/ca.key" -out "$1/ca.crt" &&
+            openssl req -newkey rsa:2048 -nodes -subj /CN=localhost \
+                -keyout "$1/server.key" -out "$1/server.csr" &&
+            openssl x509 -req -in "$1/server.csr" -CA "$1/ca.crt" -CAkey "$1/ca.key" \
+                -CAcreateserial -days 30 -out "$1/server.crt" \
+                -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1') &&
+            cat "$1/server.key" "$1/server.crt" >"$1/server.pem"
+    } 2>"$1/openssl.log" || die "cannot make a certificate, see $1/openssl.log"
+}

@@ -48,15 +48,20 @@ impl Load {
             partitions,
             ..kafka_config(brokers)
         };
-        let config = load_config();
-        let publisher = Publisher::connect(&kafka, &config)
-            .await
-            .expect("Kafka is there");
-        let registry = Registry::new(&RegistryConfig {
+        let registry = RegistryConfig {
             url: registry.to_owned(),
             ..RegistryConfig::default()
-        })
-        .expect("a usable registry section");
+        };
+        Load::over(&kafka, &registry, aircraft).await
+    }
+
+    /// Connects as the sections say, and makes the topic.
+    pub async fn over(kafka: &KafkaConfig, registry: &RegistryConfig, aircraft: usize) -> Load {
+        let config = load_config();
+        let publisher = Publisher::connect(kafka, &config)
+            .await
+            .expect("Kafka is there");
+        let registry = Registry::new(registry).expect("a usable registry section");
         let schema = contract::avro::FLIGHT_STATE_SCHEMA;
         let registered = registry.register(&config.topic, schema).await;
         Load {

@@ -93,6 +93,25 @@ impl Kafka {
         ))
     }
 
+    /// A broker that also listens for one user over TLS, by SCRAM.
+    pub fn with_tls(folder: &Path, user: &str, password: &str) -> Kafka {
+        Kafka(Server::start(
+            "kafka",
+            folder,
+            &["--tls", &format!("{user}:{password}")],
+        ))
+    }
+
+    /// Address of the listener for TLS.
+    pub fn brokers_over_tls(&self) -> &str {
+        self.0.value("tls_bootstrap")
+    }
+
+    /// File of the certificate that the broker's is from.
+    pub fn ca(&self) -> &str {
+        self.0.value("ca")
+    }
+
     /// Address of the listener without log-in.
     pub fn brokers(&self) -> &str {
         self.0.value("bootstrap")
@@ -116,6 +135,16 @@ impl Registry {
     /// Starts a registry with its log below `folder`.
     pub fn start(folder: &Path) -> Registry {
         Registry(Server::start("registry", folder, &[]))
+    }
+
+    /// A registry that speaks HTTPS only.
+    pub fn with_tls(folder: &Path) -> Registry {
+        Registry(Server::start("registry", folder, &["--tls"]))
+    }
+
+    /// File of the certificate that the registry's is from.
+    pub fn ca(&self) -> &str {
+        self.0.value("ca")
     }
 
     /// Its address.

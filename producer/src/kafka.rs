@@ -24,7 +24,7 @@ pub enum PublishError {
     },
     /// No broker answered.
     #[error(
-        "cannot reach Kafka at {brokers} within {} s: {reason}; check kafka.brokers and that it is running", waited.as_secs_f64()
+        "cannot reach Kafka at {brokers} within {} s: {reason}; {}", waited.as_secs_f64(), KafkaConfig::remedy(.reason)
     )]
     Unreachable {
         /// The brokers as configured.

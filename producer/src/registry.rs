@@ -33,6 +33,9 @@ pub enum RegistryError {
         /// What is wrong.
         reason: String,
     },
+    /// Whom to trust cannot be read.
+    #[error("registry.ca_location is not usable")]
+    Trust(#[source] service::tls::CaError),
     /// No answer, or one that says to come back.
     #[error("cannot reach the schema registry at {url}: {reason}; check registry.url")]
     Away {
@@ -107,13 +110,13 @@ impl Registry {
     /// # Errors
     /// The address is not one.
     pub fn new(config: &RegistryConfig) -> Result<Registry, RegistryError> {
-        service::tls::install_provider();
         let unusable = |reason: String| RegistryError::Settings { reason };
         let mut config = config.clone();
         config.url = config.url.trim_end_matches('/').to_owned();
         reqwest::Url::parse(&config.url)
             .map_err(|error| unusable(format!("{:?}: {error}", config.url)))?;
-        let http = reqwest::Client::builder()
+        let client = || service::tls::client(&config.ca_location).map_err(RegistryError::Trust);
+        let http = client()?
             .timeout(TIMEOUT)
             .build()
             .map_err(|error| unusable(error.to_string()))?;
@@ -124,7 +127,7 @@ impl Registry {
             settings.set_basic_authorization(&config.username, password);
         }
         let settings = settings
-            .build()
+            .build_with(client()?)
             .map_err(|error| unusable(error.to_string()))?;
         Ok(Registry {
             config,

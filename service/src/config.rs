@@ -10,6 +10,7 @@ mod error;
 mod layer;
 mod loader;
 mod reference;
+mod remedy;
 mod schema;
 mod secret;
 mod sections;

@@ -52,7 +52,7 @@ fn a_broker_that_is_not_there_is_exit_code_1() {
         said,
         format!(
             "error: cannot reach Kafka at {free} within 1 s: {free}/bootstrap: Connect to \
-             ipv4#{free} failed: Connection refused; check kafka.brokers and that it is running"
+             ipv4#{free} failed: Connection refused; check kafka.brokers and that the broker runs"
         )
     );
 }

@@ -27,7 +27,8 @@ pub struct KafkaConfig {
     /// Password; used with the `sasl_` protocols.
     pub sasl_password: Secret,
     /// File or folder of CA certificates that the brokers' are checked against; empty means those
-    /// of the system. Used with `ssl` and `sasl_ssl`.
+    /// of the system. Used with `ssl` and `sasl_ssl`. A certificate of the client's own goes into
+    /// `properties`, as `"ssl.certificate.location"` and `"ssl.key.location"`.
     pub ssl_ca_location: String,
     /// Further librdkafka properties, passed on as they are, such as `"linger.ms" = "20"`.
     #[serde(serialize_with = "masked_properties")]
@@ -121,6 +122,9 @@ pub struct RegistryConfig {
     pub username: String,
     /// Password.
     pub password: Secret,
+    /// File of CA certificates (PEM) that the certificate of an `https` address is checked
+    /// against; empty means those of the system.
+    pub ca_location: String,
 }
 
 impl Default for RegistryConfig {
@@ -129,6 +133,7 @@ impl Default for RegistryConfig {
             url: "http://127.0.0.1:8081".into(),
             username: String::new(),
             password: Secret::default(),
+            ca_location: String::new(),
         }
     }
 }
