@@ -81,9 +81,12 @@ fn config(folder: &Path, models: Option<&Path>) -> Result<Config, Error> {
     Ok(config)
 }
 
+/// A row of a sheet, and its poll.
+type TimedRow<'a> = (&'a Vec<String>, DateTime<Utc>);
+
 fn write(table: &Table, sheet: &Sheet, folder: &Path) -> Result<Vec<DataFile>, Reason> {
     let schema = SourceSchema::of(table.metadata().current_schema());
-    let mut days: BTreeMap<i64, Vec<(&Vec<String>, DateTime<Utc>)>> = BTreeMap::new();
+    let mut days: BTreeMap<i64, Vec<TimedRow<'_>>> = BTreeMap::new();
     let time = sheet
         .columns
         .iter()

@@ -27,6 +27,9 @@ const SLOTS_REACH: &str = "interval 25 hours";
 const EARLIEST: i64 = -62_135_596_800_000_000;
 const LATEST: i64 = 253_402_300_799_000_000;
 
+/// A data file with the times of its first and last poll, in microseconds since 1970.
+type FileSpan = (String, Option<i64>, Option<i64>);
+
 /// Times of polls, in microseconds since 1970.
 type Polls = HashSet<i64, RandomState>;
 
@@ -195,7 +198,7 @@ impl Engine {
                 and coalesce(epoch_us(first_time) <= {last}, true)
             order by first_time, path"
         );
-        let read = || -> duckdb::Result<Vec<(String, Option<i64>, Option<i64>)>> {
+        let read = || -> duckdb::Result<Vec<FileSpan>> {
             let mut statement = self.conn.prepare(&sql)?;
             let rows =
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;

@@ -510,7 +510,7 @@ proptest! {
         }
         let noted = tracker.take_late();
         let counts = late.point().sighting().is_some();
-        prop_assert_eq!(noted.0.get(&late.aircraft).is_some(), counts);
+        prop_assert_eq!(noted.0.contains_key(&late.aircraft), counts);
         prop_assert_eq!(all(tracker), flights(&rows));
     }
 

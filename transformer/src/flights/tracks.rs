@@ -121,7 +121,7 @@ impl Tracks {
             self.current = self.tracks.len();
             self.places.insert(aircraft, self.current);
             self.tracks.push(Track {
-                aircraft: aircraft,
+                aircraft,
                 start: sighting.time,
                 end: sighting.time,
                 first: Piece::of(sighting),

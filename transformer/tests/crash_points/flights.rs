@@ -30,7 +30,7 @@ async fn flights_survive_an_end_at_any_step() {
     rows.sort_by_key(|row| row.time);
     // Every tenth row of the middle comes with the last batch, hours late.
     let third = rows.len() / 3;
-    let is_late = |at: usize| at % 10 == 0 && (third..2 * third).contains(&at);
+    let is_late = |at: usize| at.is_multiple_of(10) && (third..2 * third).contains(&at);
     let numbered = || rows.iter().enumerate();
     let pick = |of: &dyn Fn(usize) -> bool| -> Vec<Row> {
         let picked = numbered().filter(|(at, _)| of(*at));
