@@ -60,7 +60,10 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
 }
 
 async fn one_size(folder: &Path, span: Span) -> anyhow::Result<Vec<Figure>> {
-    let history = History::make(folder, span).await?;
+    let mut history = History::make(folder, span).await?;
+    // pandas knows no retention: the marts are to be of all rows.
+    history.config.transformer.retention = Duration::ZERO;
+    history.config.transformer.daily_retention = Duration::ZERO;
     let mut transformer = Transformer::open(&history.config).await?;
     progress("counting it");
     transformer.catch_up().await?;

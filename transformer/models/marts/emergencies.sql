@@ -87,7 +87,7 @@ episodes as (
         count(*) as observations,
         to_json(
             coalesce(
-                list(
+                list( -- noqa: LT01
                     {
                         'time': epoch_us(snapshot_time) // 1000000,
                         'latitude': latitude,

@@ -158,10 +158,10 @@ aircraft as (
 ),
 windows as (
     select
-        window_hours,
-        to_timestamp((last_slot - window_hours * 12) * 300) as window_from,
-        window_to,
-    from newest, (values (1::bigint), (24::bigint)) as names(window_hours)
+        names.window_hours,
+        to_timestamp((newest.last_slot - names.window_hours * 12) * 300) as window_from,
+        newest.window_to,
+    from newest, (values (1::bigint), (24::bigint)) as names (window_hours)
 )
 select
     windows.window_hours,

@@ -24,7 +24,7 @@ polls as (
     select max(snapshot_time) as snapshot_time from states having count(*) > 0
 ),
 bins as (
-    select number as bin, snapshot_time from polls, range(40) as numbers(number)
+    select numbers.number as bin, polls.snapshot_time from polls, range(40) as numbers (number)
 ),
 filled as (
     select
@@ -33,7 +33,7 @@ filled as (
         count(*) filter (where not on_ground) as airborne,
     from states
     where velocity between 0 and 400
-    group by 1
+    group by bin
 )
 select
     (bins.bin * 10)::double as bin_from,
