@@ -1,5 +1,5 @@
 //! The lake with its catalog in a real PostgreSQL: the commit protocol, the services and those who
-//! read it, when consumers are killed and when the table's row is locked.
+//! read it, when consumers are killed, the table's row is locked and the server is away.
 #![cfg(test)]
 
 // The same suite that the consumer's own tests run on SQLite.
@@ -141,9 +141,9 @@ fn count_in_marts(folder: &Path, warehouse: &Path, url: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_locked_row_is_waited_for() {
+async fn a_locked_row_and_a_server_that_is_away_are_waited_for() {
     let setup = Setup::start();
-    let server = Postgres::start(setup.folder());
+    let mut server = Postgres::start(setup.folder());
     let url = server.url().to_owned();
     let table = Place::of(&setup.warehouse()).with_server(&url);
     let mut load = setup.load(2, 500).await;
@@ -160,6 +160,12 @@ async fn a_locked_row_is_waited_for() {
     table.expect_exactly(&load, LIMIT);
     expect_ready(&consumer);
 
+    server.server().kill();
+    load.publish(3).await;
+    expect_not_ready(&consumer, "cannot commit");
+    server.server().restart();
+    table.expect_exactly(&load, LIMIT);
+    expect_ready(&consumer);
     assert!(!consumer.log().contains("a-test-password"));
     consumer.stop();
 }
