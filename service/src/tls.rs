@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_holds_no_certificate_is_refused_by_name() {
-        client("").unwrap();
+        let _ = client("").unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
         let name = file.display().to_string();
