@@ -1,15 +1,11 @@
 //! What is measured with: polls of the simulated fleet, as bodies, as records, as rows.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use consumer::chunk::Chunk;
+use consumer::columns::Columns;
 use consumer::decode::{Decoder, WriterSchema};
 use contract::{Poll, Source, avro};
-use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -71,14 +67,13 @@ pub fn config<T: DeserializeOwned + Serialize + JsonSchema>(
 /// # Errors
 /// When the contract and the table do not fit together.
 pub fn decoder(table: &Table, schema_id: u32) -> anyhow::Result<Decoder> {
-    let schema = schema_to_arrow_schema(table.metadata().current_schema())?;
-    let columns: SchemaRef = Arc::new(schema.with_metadata(HashMap::new()));
-    let mut decoder = Decoder::new(columns);
+    let mut decoder = Decoder::new(Columns::of(table)?);
     let writer = WriterSchema::Avro(avro::FLIGHT_STATE_SCHEMA.to_owned());
-    let missing = decoder.add(schema_id, &writer);
+    let missing = decoder.missing(schema_id, &writer);
     if !missing.is_empty() {
         bail!("the table lacks columns of the contract: {missing:?}");
     }
+    decoder.add(schema_id, &writer);
     Ok(decoder)
 }
 

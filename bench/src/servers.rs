@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::Utc;
-use consumer::chunk::Chunk;
+use consumer::chunk::{CHUNK_BYTES, Chunk};
 use contract::names::FLIGHT_STATES_TOPIC;
 use contract::{Poll, Source};
 use local::broker::Broker;
@@ -20,8 +20,6 @@ use crate::input;
 
 /// As many as a deployment has by default.
 const PARTITIONS: i32 = 3;
-/// As large as the consumer's own.
-const CHUNK_BYTES: usize = 256 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Broker, registry, and a publisher with the contract's schema registered.

@@ -1,6 +1,7 @@
 //! One aircraft in one poll, in OpenSky's own units.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// A state vector: what was known of one aircraft when OpenSky was asked.
@@ -46,6 +47,11 @@ pub struct FlightState {
     /// Aircraft category, 0 to 20; `None` when it was not asked for.
     pub category: Option<i32>,
 }
+
+/// Times that a poll can have, in seconds since the Unix epoch: to the end of the year 9999, up to
+/// which every reader of the table can show them. A poll that claims another time was not made by
+/// a clock.
+pub const POLL_TIMES: RangeInclusive<i64> = 0..=253_402_300_799;
 
 /// One answer of OpenSky: every aircraft it knew at one time.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -6,6 +6,10 @@ pub const FLIGHT_STATES_TOPIC: &str = "flight-states";
 /// Topic of what could not be decoded: the raw bytes, with reason and position as headers.
 pub const DEAD_LETTERS_TOPIC: &str = "dead-letters";
 
+/// Largest message of that topic, in bytes: of what may be in another topic, compressed, nearly
+/// all.
+pub const DEAD_LETTERS_MESSAGE_BYTES: u32 = 16 << 20;
+
 /// Iceberg namespace of every table.
 pub const NAMESPACE: &str = "aviation";
 
@@ -34,4 +38,7 @@ pub mod dead_letter_header {
     pub const PARTITION: &str = "contrail.partition";
     /// Offset the bytes were read from.
     pub const OFFSET: &str = "contrail.offset";
+    /// How many bytes there were. Only on a letter that was cut short because Kafka did not take
+    /// all of them.
+    pub const CUT_FROM: &str = "contrail.cut-from";
 }

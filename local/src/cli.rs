@@ -200,6 +200,7 @@ fn session(
         display::print(&config::print(&config));
         return Ok(ExitCode::SUCCESS);
     }
+    config.validate()?;
     let display = Display::new();
     display.start_log(&config.log)?;
     metrics::install_recorder();
@@ -242,6 +243,7 @@ fn replay(common: &CommonArgs, args: ReplayArgs) -> Result<ExitCode, Error> {
         display::print(&config::print(&config));
         return Ok(ExitCode::SUCCESS);
     }
+    config.validate()?;
     let display = Display::new();
     display.start_log(&config.log)?;
     metrics::install_recorder();

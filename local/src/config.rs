@@ -4,12 +4,17 @@
 //! are is absent: those are made by this process, and folders follow from `--data`.
 
 use consumer::ConsumerConfig;
+use contract::names::{DEAD_LETTERS_TOPIC, FLIGHT_STATES_TOPIC};
 use producer::ProducerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::cli::{CommonArgs, ServiceConfig};
 use service::config::{ConfigError, HttpConfig, LogConfig, NotifyConfig};
+use service::fault::Failure;
+use service::notify;
 use transformer::TransformerConfig;
+
+use crate::error::Error;
 
 /// Defaults of every command, on top of the services' own.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -41,6 +46,46 @@ impl ServiceConfig for Config {
 
     fn log(&self) -> &LogConfig {
         &self.log
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.validate().map_err(Failure::new)
+    }
+}
+
+impl Config {
+    /// Checks what types cannot say, before a port is opened and before the disk is changed.
+    ///
+    /// # Errors
+    /// Names the key, what is wrong with it and what it must be.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.producer.validate()?;
+        self.consumer.validate()?;
+        self.transformer.validate()?;
+        self.simulator.check()?;
+        notify::check(&self.notify)?;
+        // The embedded broker is made with its topics.
+        for (key, topic, its) in [
+            ("producer.topic", &self.producer.topic, FLIGHT_STATES_TOPIC),
+            ("consumer.topic", &self.consumer.topic, FLIGHT_STATES_TOPIC),
+            (
+                "producer.dead_letters_topic",
+                &self.producer.dead_letters_topic,
+                DEAD_LETTERS_TOPIC,
+            ),
+            (
+                "consumer.dead_letters_topic",
+                &self.consumer.dead_letters_topic,
+                DEAD_LETTERS_TOPIC,
+            ),
+        ] {
+            if topic != its {
+                let reason =
+                    format!("{topic:?} is not {its:?}, which it always is in the one-process form");
+                return Err(ConfigError::invalid(key, reason).into());
+            }
+        }
+        Ok(())
     }
 }
 

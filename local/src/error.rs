@@ -10,6 +10,7 @@ use service::config::ConfigError;
 use service::data_folder::DataFolderError;
 use service::fault::{Fault, Faulty};
 use service::http::HttpError;
+use service::notify::NotifyError;
 use service::telemetry::TelemetryError;
 
 use crate::recordings::RecordingError;
@@ -55,6 +56,9 @@ pub enum Error {
     /// The schema registry cannot be started.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// Nobody can be notified.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// The simulator cannot be started.
     #[error(transparent)]
     Simulator(#[from] simulator::Error),
@@ -125,6 +129,7 @@ impl Faulty for Error {
             Error::Telemetry(error) => error.fault(),
             Error::Http(error) => error.fault(),
             Error::DataFolder(error) => error.fault(),
+            Error::Notify(error) => error.fault(),
             Error::Producer(error) => error.fault(),
             Error::Consumer(error) => error.fault(),
             Error::Transformer(error) => error.fault(),

@@ -140,8 +140,7 @@ async fn lake_status(warehouse: &Path) -> Result<Option<LakeStatus>, Error> {
 }
 
 async fn readiness(url: &str) -> String {
-    // An error means that a provider is in place, which is what was wanted.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    service::tls::install_provider();
     let ask = async {
         let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
         client.get(format!("{url}/readyz")).send().await

@@ -115,10 +115,11 @@ fn known_fault(err: &(dyn Error + 'static)) -> Option<Fault> {
         .or_else(|| of::<NotifyError>(err))
 }
 
-/// The whole chain in one line. A cause that the text before it already repeats is left out.
-fn one_line(err: &anyhow::Error) -> String {
+/// An error with its causes, in one line. A cause that the text before it already repeats is left
+/// out.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();
-    for cause in err.chain() {
+    for cause in causes(error) {
         let text = cause
             .to_string()
             .split_whitespace()
@@ -132,6 +133,20 @@ fn one_line(err: &anyhow::Error) -> String {
         }
         line.push_str(&text);
     }
+    line
+}
+
+/// An error and what is behind it, down to the first cause.
+pub fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
+        (*error).source()
+    })
+}
+
+fn one_line(err: &anyhow::Error) -> String {
+    let line = chain(&**err);
     let remedy = err
         .chain()
         .find_map(|e| e.downcast_ref::<Failure>()?.remedy.as_deref());

@@ -6,7 +6,7 @@
 //! a person should look at is sent by [`notify`]. [`data_folder`] guards the local folder against
 //! a second process by a [`lock`], [`span_file`] gives a piece of work a log file of its own, and
 //! [`crash`] marks the steps at which tests kill a service. [`tls`] is for whoever makes an HTTP
-//! client.
+//! client, and [`registry`] for whoever asks a schema registry.
 //!
 //! Nothing here knows Kafka, Iceberg or DuckDB: this crate has no sibling dependency.
 
@@ -18,6 +18,7 @@ pub mod telemetry;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod registry;
 pub mod tls;
 
 pub mod shutdown;

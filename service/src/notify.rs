@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::NotifyConfig;
-use crate::fault::{Fault, Faulty};
+use crate::fault::{Fault, Faulty, chain};
 use crate::retry::{RetryPolicy, retry};
 use crate::shutdown::Shutdown;
 use crate::tls;
@@ -125,12 +125,9 @@ impl Notifier {
     /// # Errors
     /// The webhook is no address.
     pub fn start(config: &NotifyConfig) -> Result<Notifier, NotifyError> {
-        if config.webhook.is_empty() {
+        let Some(url) = address(config)? else {
             return Ok(Notifier::log_only());
-        }
-        let url = reqwest::Url::parse(config.webhook.expose()).ok();
-        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or(NotifyError::Webhook)?;
+        };
         tls::install_provider();
         let client = reqwest::Client::builder().timeout(config.timeout).build();
         let sender = Sender {
@@ -169,6 +166,24 @@ impl Notifier {
             tracing::warn!("ending with notifications that could not be sent");
         }
     }
+}
+
+/// Looks whether [`Notifier::start`] can use the section.
+///
+/// # Errors
+/// The webhook is no address.
+pub fn check(config: &NotifyConfig) -> Result<(), NotifyError> {
+    address(config).map(drop)
+}
+
+/// Where to post; none without a webhook.
+fn address(config: &NotifyConfig) -> Result<Option<reqwest::Url>, NotifyError> {
+    if config.webhook.is_empty() {
+        return Ok(None);
+    }
+    let url = reqwest::Url::parse(config.webhook.expose()).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(Some).ok_or(NotifyError::Webhook)
 }
 
 /// The body of a post: `text` is what Slack and Mattermost show, `content` what Discord does.
@@ -221,21 +236,14 @@ enum PostError {
     #[error("the receiver answered {0}")]
     Status(reqwest::StatusCode),
     /// It could not be reached.
-    #[error("{}", .0.iter().map(String::as_str).collect::<Vec<_>>().join(": "))]
-    Http(Vec<String>),
+    #[error("{0}")]
+    Http(String),
 }
 
 impl PostError {
     fn of(error: reqwest::Error) -> PostError {
         // The address may hold a secret.
-        let error = error.without_url();
-        let mut causes = Vec::new();
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(error) = cause {
-            causes.push(error.to_string());
-            cause = error.source();
-        }
-        PostError::Http(causes)
+        PostError::Http(chain(&error.without_url()))
     }
 
     fn retryable(&self) -> bool {

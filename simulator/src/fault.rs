@@ -19,7 +19,7 @@ pub enum Fault {
     /// Answers 503 with a proxy's HTML.
     #[serde(rename = "status_503")]
     Status503,
-    /// Answers right, but only after `slow_seconds`.
+    /// Answers right, but only after `slow_for`.
     Slow,
     /// Answers 200 with the first half of the JSON.
     Truncated,
@@ -27,11 +27,11 @@ pub enum Fault {
     BrokenOff,
     /// Answers 200 with a page of HTML.
     NonJson,
-    /// Keeps the caller waiting for `timeout_seconds`, then answers 504.
+    /// Keeps the caller waiting for `timeout_after`, then answers 504.
     Timeout,
     /// Answers 401, whatever the token.
     Unauthorized,
-    /// Answers 429 with `X-Rate-Limit-Retry-After-Seconds: retry_after_seconds`.
+    /// Answers 429 with `retry_after` in `X-Rate-Limit-Retry-After-Seconds`.
     RateLimited,
     /// Answers with `"states": null`.
     Empty,

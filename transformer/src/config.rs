@@ -150,9 +150,19 @@ impl service::cli::ServiceConfig for Config {
 
     fn check(&self) -> Result<(), Failure> {
         self.lake.validate().map_err(Failure::new)?;
-        let section = &self.transformer;
-        Schedule::of(section).map_err(Failure::new)?;
-        crate::engine::cell_degrees(section).map_err(Failure::new)?;
-        crate::publish::postgres::check(&section.postgres).map_err(Failure::new)
+        service::notify::check(&self.notify).map_err(Failure::new)?;
+        self.transformer.validate().map_err(Failure::new)
+    }
+}
+
+impl TransformerConfig {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// Names the key, what is wrong with it and what it must be.
+    pub fn validate(&self) -> Result<(), crate::Error> {
+        Schedule::of(self)?;
+        crate::engine::cell_degrees(self)?;
+        crate::publish::postgres::check(&self.postgres)
     }
 }

@@ -220,6 +220,10 @@ fn empty_cluster(cluster_id: &str, partitions: i32) -> Snapshot {
             "segment.bytes".to_owned(),
             (DEAD_LETTER_BYTES / 8).to_string(),
         ),
+        (
+            "max.message.bytes".to_owned(),
+            names::DEAD_LETTERS_MESSAGE_BYTES.to_string(),
+        ),
     ]);
     Snapshot {
         topics: vec![

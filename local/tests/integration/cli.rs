@@ -98,7 +98,32 @@ fn a_wrong_configuration_is_refused_by_name() {
             &["consumer.commit_agee", "contrail.toml"],
         );
         case.check(&[command, "--config", "away.toml"], USAGE, &["away.toml"]);
+        // What the services themselves would refuse, before there is a folder.
+        for (pair, said) in [
+            ("producer.interval=50ms", "producer.interval"),
+            ("consumer.buffer_limit=1MiB", "consumer.buffer_limit"),
+            ("transformer.schedule=often", "often"),
+            ("notify.webhook=nowhere", "notify.webhook"),
+            ("producer.topic=mine", "producer.topic"),
+            (
+                "consumer.dead_letters_topic=x",
+                "consumer.dead_letters_topic",
+            ),
+        ] {
+            case.check(&[command, "--data", "new", "--set", pair], USAGE, &[said]);
+        }
     }
+    case.write("one.json", r#"{"time":1,"states":[]}"#);
+    case.check(
+        &["replay", "one.json", "--set", "consumer.topic=mine"],
+        USAGE,
+        &["consumer.topic"],
+    );
+    case.check(
+        &["demo", "--interval", "50ms", "--data", "new"],
+        USAGE,
+        &["producer.interval"],
+    );
     case.check(
         &["demo", "--aircraft", "100001"],
         USAGE,

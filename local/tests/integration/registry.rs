@@ -25,8 +25,7 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Fixture {
-        // Another test of this process may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        service::tls::install_provider();
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::start(&folder.path().join("registry.json"))
             .await

@@ -138,6 +138,14 @@ impl Default for RegistryConfig {
     }
 }
 
+impl RegistryConfig {
+    /// The address that paths are put behind. A slash at the end of `url` would be one too many:
+    /// registries do not know `//schemas/ids/1`.
+    pub fn address(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+}
+
 /// The endpoint for health and metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -276,6 +284,17 @@ mod tests {
             names("sasl_ssl"),
             format!("{start} {sasl} ssl.ca.location linger.ms")
         );
+    }
+
+    #[test]
+    fn a_slash_at_the_end_of_a_registry_is_not_part_of_its_address() {
+        for url in ["http://r:8081", "http://r:8081/", "http://r:8081//"] {
+            let config = RegistryConfig {
+                url: url.to_owned(),
+                ..RegistryConfig::default()
+            };
+            assert_eq!(config.address(), "http://r:8081");
+        }
     }
 
     #[test]
