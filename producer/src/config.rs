@@ -1,6 +1,7 @@
 //! The producer's configuration.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ use crate::error::ProducerError;
 
 /// Defaults of the `[producer]` section.
 pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// What `producer.publish_timeout` can be: a transaction's own timeout is twice as long
+/// ([`ProducerConfig::transaction_timeout`]), of which librdkafka takes no less than a second and
+/// brokers, unless told otherwise, no more than a quarter of an hour.
+const PUBLISH_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(500)..=Duration::from_secs(450);
 
 /// Everything the producer takes from the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -176,6 +183,12 @@ impl ProducerConfig {
                 humantime::format_duration(self.interval)
             ));
         }
+        if !PUBLISH_TIMEOUTS.contains(&self.publish_timeout) {
+            return invalid(format!(
+                "producer.publish_timeout = \"{}\" must be from \"500ms\" to \"7m 30s\"",
+                humantime::format_duration(self.publish_timeout)
+            ));
+        }
         let named = [
             ("producer.topic", &self.topic),
             ("producer.dead_letters_topic", &self.dead_letters_topic),
@@ -185,6 +198,11 @@ impl ProducerConfig {
             return invalid(format!("{key} must not be empty"));
         }
         self.opensky.validate()
+    }
+
+    /// After this a broker gives up a transaction whose producer is gone. It outlasts a try.
+    pub(crate) fn transaction_timeout(&self) -> Duration {
+        self.publish_timeout * 2
     }
 }
 
@@ -266,6 +284,10 @@ mod tests {
         assert!(config.producer.opensky.is_anonymous());
         assert_eq!(config.producer.interval, Duration::from_secs(30));
         assert!(config.producer.opensky.edges().is_empty());
+        assert_eq!(
+            config.producer.dead_letters_properties["max.message.bytes"],
+            contract::names::DEAD_LETTERS_MESSAGE_BYTES.to_string()
+        );
     }
 
     #[test]
@@ -276,6 +298,10 @@ mod tests {
         };
         check(&[("producer.interval", "0s")], "producer.interval");
         check(&[("producer.topic", "")], "producer.topic must");
+        for timeout in ["499ms", "8m"] {
+            let key = "producer.publish_timeout";
+            check(&[(key, timeout)], key);
+        }
         check(
             &[("producer.opensky.client_id", "me")],
             "producer.opensky.client_secret",

@@ -53,8 +53,7 @@ fn producer_config(kafka: &KafkaConfig, config: &ProducerConfig) -> ClientConfig
     // librdkafka holds at most this much; the sender waits for room.
     default("queue.buffering.max.kbytes", "4096".to_owned());
     default("queue.buffering.max.messages", "4000".to_owned());
-    // After this a broker gives up a transaction whose producer is gone. It must outlast a try.
-    let transaction_timeout = config.publish_timeout.as_millis() * 2;
+    let transaction_timeout = config.transaction_timeout().as_millis();
     default("transaction.timeout.ms", transaction_timeout.to_string());
     default(
         "message.timeout.ms",

@@ -89,6 +89,16 @@ pub enum PublishError {
         /// What was heard.
         reason: String,
     },
+    /// The registry does not say what a newest record was written with.
+    #[error(
+        "cannot get schema {id}, of the newest record of a partition, so what was published last is not known: {reason}"
+    )]
+    Schema {
+        /// The schema's id.
+        id: u32,
+        /// What the registry, or its client, said.
+        reason: String,
+    },
     /// The thread that talks to Kafka ended by itself.
     #[error("the publishing thread ended: {reason}")]
     Thread {
@@ -116,6 +126,7 @@ impl Faulty for PublishError {
                 | PublishError::TakenBack { .. }
                 | PublishError::Broken { .. }
                 | PublishError::Newest { .. }
+                | PublishError::Schema { .. }
         )
     }
 }

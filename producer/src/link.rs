@@ -93,7 +93,7 @@ impl Link {
             blocking(move |cancelled| newest::records(&kafka, &config, cancelled)).await?;
         let mut newest = None;
         for record in records {
-            match self.time_of(&record).await {
+            match time_of(&record, self.schema_id, &self.registry).await? {
                 Some(time) => newest = newest.max(Some(time)),
                 None => tracing::warn!(
                     topic = self.config.topic,
@@ -103,18 +103,97 @@ impl Link {
         }
         Ok(newest)
     }
+}
 
-    async fn time_of(&self, record: &[u8]) -> Option<i64> {
-        let (id, body) = wire::parse(record).ok()?;
-        if id == self.schema_id {
-            return newest::snapshot_time(avro::FLIGHT_STATE_SCHEMA, body);
+/// The `snapshot_time` of a record, in seconds since the epoch; none when it can be told that it
+/// has none. `contract_id` is the id of the contract's schema.
+///
+/// # Errors
+/// The registry does not say what the record was written with. What is in the topic would be
+/// published again by whoever took that for a record without a time.
+async fn time_of(
+    record: &[u8],
+    contract_id: u32,
+    registry: &Registry,
+) -> Result<Option<i64>, PublishError> {
+    let Ok((id, body)) = wire::parse(record) else {
+        return Ok(None);
+    };
+    if id == contract_id {
+        return Ok(newest::snapshot_time(avro::FLIGHT_STATE_SCHEMA, body));
+    }
+    let schema = registry.schema(id).await;
+    let schema = schema.map_err(|error| PublishError::Schema {
+        id,
+        reason: error.to_string(),
+    })?;
+    Ok(schema.and_then(|schema| newest::snapshot_time(&schema, body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse, Response};
+    use contract::{FlightState, Source};
+    use service::config::RegistryConfig;
+    use service::fault::Faulty;
+    use tokio::net::TcpListener;
+
+    const TIME: i64 = 1_745_700_530;
+
+    /// A registry that gives everybody the same answer.
+    async fn registry<A>(answer: A) -> Registry
+    where
+        A: IntoResponse + Clone + Send + Sync + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let answer = move || {
+            let response: Response = answer.clone().into_response();
+            async move { response }
+        };
+        let router = Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let config = RegistryConfig {
+            url,
+            ..RegistryConfig::default()
+        };
+        Registry::new(&config).unwrap()
+    }
+
+    fn record(id: u32) -> Vec<u8> {
+        let (mut record, state) = (Vec::new(), FlightState::default());
+        avro::encode(&mut record, id, &state, TIME * 1_000_000, 0, Source::Live);
+        record
+    }
+
+    #[tokio::test]
+    async fn only_what_cannot_be_decoded_is_passed_over() {
+        let schema = serde_json::json!({ "schema": avro::FLIGHT_STATE_SCHEMA }).to_string();
+        let knows = registry(schema).await;
+        assert_eq!(time_of(&record(1), 1, &knows).await.unwrap(), Some(TIME));
+        assert_eq!(time_of(&record(2), 1, &knows).await.unwrap(), Some(TIME));
+        assert_eq!(time_of(b"{}", 1, &knows).await.unwrap(), None);
+        assert_eq!(time_of(&record(2)[..9], 1, &knows).await.unwrap(), None);
+        let knows_not = registry(StatusCode::NOT_FOUND).await;
+        assert_eq!(time_of(&record(2), 1, &knows_not).await.unwrap(), None);
+        assert_eq!(
+            time_of(&record(1), 1, &knows_not).await.unwrap(),
+            Some(TIME)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_does_not_say_is_asked_again() {
+        for answer in [408, 429, 500, 502, 503, 504] {
+            let answer = StatusCode::from_u16(answer).unwrap();
+            let error = time_of(&record(2), 1, &registry(answer).await).await;
+            let error = error.unwrap_err();
+            assert!(error.retryable(), "{error}");
         }
-        match self.registry.schema(id).await {
-            Ok(schema) => newest::snapshot_time(&schema, body),
-            Err(error) => {
-                tracing::warn!(id, %error, "cannot get the schema of the newest record");
-                None
-            }
-        }
+        let error = time_of(&record(2), 1, &registry("<html>").await).await;
+        assert!(error.unwrap_err().retryable());
     }
 }

@@ -12,4 +12,4 @@ mod row;
 pub mod states;
 
 pub use client::{Answer, FetchError, OpenSky};
-pub use states::{ParseError, parse};
+pub use states::{ParseError, parse, parse_at};

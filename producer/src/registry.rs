@@ -5,7 +5,6 @@
 //! the registry may be away.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use contract::names;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -16,9 +15,9 @@ use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
 use serde::Deserialize;
 use service::config::RegistryConfig;
-use service::fault::{Fault, Faulty};
+use service::fault::{Fault, Faulty, causes};
+use service::registry::{self, RegistrySettingsError, TIMEOUT, status_of};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
 const BACKWARD: &str = "BACKWARD";
 /// Levels under which whatever BACKWARD refuses is refused too.
 const STRICT_ENOUGH: [&str; 4] = [BACKWARD, "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
@@ -28,14 +27,8 @@ const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// No client can be made of the configuration.
-    #[error("the schema registry's settings are not usable: {reason}; check registry.url")]
-    Settings {
-        /// What is wrong.
-        reason: String,
-    },
-    /// Whom to trust cannot be read.
-    #[error("registry.ca_location is not usable")]
-    Trust(#[source] service::tls::CaError),
+    #[error(transparent)]
+    Settings(#[from] RegistrySettingsError),
     /// No answer, or one that says to come back.
     #[error("cannot reach the schema registry at {url}: {reason}; check registry.url")]
     Away {
@@ -110,27 +103,14 @@ impl Registry {
     /// # Errors
     /// The address is not one.
     pub fn new(config: &RegistryConfig) -> Result<Registry, RegistryError> {
-        let unusable = |reason: String| RegistryError::Settings { reason };
-        let mut config = config.clone();
-        config.url = config.url.trim_end_matches('/').to_owned();
-        reqwest::Url::parse(&config.url)
-            .map_err(|error| unusable(format!("{:?}: {error}", config.url)))?;
-        let client = || service::tls::client(&config.ca_location).map_err(RegistryError::Trust);
-        let http = client()?
+        let settings = registry::settings(config)?;
+        let http = service::tls::client(&config.ca_location)
+            .map_err(RegistrySettingsError::from)?
             .timeout(TIMEOUT)
             .build()
-            .map_err(|error| unusable(error.to_string()))?;
-        let mut settings = SrSettings::new_builder(config.url.clone());
-        settings.set_timeout(TIMEOUT);
-        if !config.username.is_empty() {
-            let password = Some(config.password.expose());
-            settings.set_basic_authorization(&config.username, password);
-        }
-        let settings = settings
-            .build_with(client()?)
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| RegistrySettingsError::Client(error.to_string()))?;
         Ok(Registry {
-            config,
+            config: config.clone(),
             settings,
             http,
         })
@@ -160,13 +140,14 @@ impl Registry {
         Ok(registered.id)
     }
 
-    /// The schema with the id `id`.
+    /// The schema with the id `id`; none when the registry says that it has none.
     ///
     /// # Errors
-    /// There is none, or the registry does not answer.
-    pub async fn schema(&self, id: u32) -> Result<String, RegistryError> {
+    /// It does not say: it does not answer, or otherwise than a registry does.
+    pub async fn schema(&self, id: u32) -> Result<Option<String>, RegistryError> {
         match get_schema_by_id(id, &self.settings).await {
-            Ok(registered) => Ok(registered.schema),
+            Ok(registered) => Ok(Some(registered.schema)),
+            Err(error) if status_of(&error) == Some(404) => Ok(None),
             Err(error) => Err(self.refused("a schema id", &error)),
         }
     }
@@ -199,7 +180,7 @@ impl Registry {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self
             .http
-            .request(method, format!("{}/{path}", self.config.url))
+            .request(method, format!("{}/{path}", self.config.address()))
             .header("content-type", CONTENT_TYPE)
             .header("accept", CONTENT_TYPE);
         if self.config.username.is_empty() {
@@ -215,15 +196,10 @@ impl Registry {
     fn away(&self, error: reqwest::Error) -> RegistryError {
         let error = error.without_url();
         // The reason is at the bottom: "connection refused".
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            reason = error.to_string();
-            source = error.source();
-        }
+        let reason = causes(&error).last().map(ToString::to_string);
         RegistryError::Away {
             url: self.config.url.clone(),
-            reason,
+            reason: reason.unwrap_or_default(),
         }
     }
 
@@ -261,7 +237,7 @@ impl Registry {
         let url = self.config.url.clone();
         match status {
             401 | 403 => RegistryError::Login { url, status },
-            429 | 500.. => RegistryError::Away {
+            408 | 429 | 500.. => RegistryError::Away {
                 url,
                 reason: format!("it answered {status} {reason}"),
             },
@@ -272,11 +248,4 @@ impl Registry {
             },
         }
     }
-}
-
-/// The HTTP status behind an error, which the client crate only puts into its text: "HTTP
-/// request to schema registry failed with status 409 Conflict".
-fn status_of(error: &SRCError) -> Option<u16> {
-    let (_, after) = error.error.rsplit_once("status ")?;
-    after.split_whitespace().next()?.parse().ok()
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use chrono::Utc;
 use contract::Poll;
-use service::fault::Faulty;
+use service::fault::{Faulty, chain};
 use service::health::{Component, Health};
 use service::retry::{RetryPolicy, retry};
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::config::{Config, ProducerConfig};
+use crate::config::{Config, PollSource, ProducerConfig};
 use crate::error::ProducerError;
 use crate::kafka::PublishError;
 use crate::link::Link;
@@ -28,6 +28,10 @@ use crate::quarantine::Quarantine;
 const ATTEMPTS: usize = 4;
 /// How long a poll that is being published may take once the end was asked for.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// So many polls in a row that are not newer than the last one published are one too many: OpenSky
+/// stands still, or the last one was of a time to come.
+const STALE_POLLS: u64 = 20;
 
 /// How far the producer has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +102,17 @@ async fn start(
     config.producer.validate()?;
     let opened = async {
         let link = Link::open(config, shutdown).await?;
-        let last_time = link.newest_time().await?.max(published_until);
+        // Without the registry it is not known what was published last: as for registering the
+        // schema, it is waited for.
+        let last_time = retry(
+            &RetryPolicy::default(),
+            "read the newest poll",
+            |error| matches!(error, PublishError::Schema { .. }),
+            shutdown,
+            || link.newest_time(),
+        )
+        .await?
+        .max(published_until);
         Ok((link, last_time))
     };
     tokio::select! {
@@ -112,13 +126,15 @@ struct Producer {
     quarantine: Quarantine,
     link: Link,
     interval: Duration,
-    stamp_source: contract::Source,
+    poll_source: PollSource,
     source: Component,
     sink: Component,
     /// Whether OpenSky has ever answered: wrong credentials are fatal only before that.
     answered: bool,
     /// OpenSky wants no request before this.
     not_before: Option<Instant>,
+    /// Polls since the last newer one.
+    stale: u64,
     progress: Progress,
     watched: Option<watch::Sender<Progress>>,
 }
@@ -141,11 +157,12 @@ impl Producer {
             quarantine: Quarantine::new(&config.quarantine),
             link,
             interval: config.interval,
-            stamp_source: config.source.into(),
+            poll_source: config.source,
             source,
             sink,
             answered: false,
             not_before: None,
+            stale: 0,
             progress: Progress {
                 last_time,
                 ..Progress::default()
@@ -189,28 +206,28 @@ impl Producer {
         };
         let ingestion_time = Utc::now();
         self.answered = true;
-        let poll = match read(answer.body).await? {
+        // A simulator's clock is its own.
+        let now = match self.poll_source {
+            PollSource::Live => ingestion_time.timestamp(),
+            PollSource::Simulator => i64::MAX,
+        };
+        let poll = match read(answer.body, now).await? {
             Ok(poll) => poll,
             Err((body, error)) => {
                 self.unreadable(body, &error).await;
                 return Ok(());
             }
         };
-        self.source.ready();
-        if self
-            .progress
-            .last_time
-            .is_some_and(|last| poll.time <= last)
-        {
-            tracing::debug!(time = poll.time, "not newer than the last poll, dropped");
-            self.progress.dropped += 1;
-            count("stale");
+        if let Some(last) = self.progress.last_time.filter(|last| poll.time <= *last) {
+            self.stale(&poll, last);
             return Ok(());
         }
+        self.stale = 0;
+        self.source.ready();
         let stamp = Stamp {
             schema_id: self.link.schema_id(),
             ingestion_time,
-            source: self.stamp_source,
+            source: self.poll_source.into(),
         };
         match self.publish(&poll, stamp, shutdown).await? {
             Some(published) => self.published(&poll, published),
@@ -248,6 +265,26 @@ impl Producer {
             metrics::gauge!("contrail_producer_credits_left").set(left as f64);
         }
         Ok(answer)
+    }
+
+    fn stale(&mut self, poll: &Poll, last: i64) {
+        tracing::debug!(time = poll.time, "not newer than the last poll, dropped");
+        self.progress.dropped += 1;
+        count("stale");
+        self.stale += 1;
+        if self.stale < STALE_POLLS {
+            self.source.ready();
+            return;
+        }
+        let reason = format!(
+            "the last {} polls were not newer than {last}, the time of the last one published: the newest is of {}",
+            self.stale, poll.time
+        );
+        if self.stale == STALE_POLLS {
+            tracing::warn!(reason, "nothing is published");
+        }
+        self.source.not_ready(&*reason);
+        self.progress.last_error = Some(reason);
     }
 
     fn not_fetched(&mut self, error: FetchError) -> Result<(), ProducerError> {
@@ -342,8 +379,11 @@ impl Producer {
 
 /// Reads a body, which takes milliseconds, where that holds up nothing else, and frees it; one
 /// that cannot be read comes back.
-async fn read(body: Vec<u8>) -> Result<Result<Poll, (Vec<u8>, ParseError)>, PublishError> {
-    let reading = move || match opensky::parse(&body) {
+async fn read(
+    body: Vec<u8>,
+    now: i64,
+) -> Result<Result<Poll, (Vec<u8>, ParseError)>, PublishError> {
+    let reading = move || match opensky::parse_at(&body, now) {
         Ok(poll) => Ok(poll),
         Err(error) => Err((body, error)),
     };
@@ -356,15 +396,4 @@ async fn read(body: Vec<u8>) -> Result<Result<Poll, (Vec<u8>, ParseError)>, Publ
 /// Counts a poll by how it ended.
 fn count(outcome: &'static str) {
     metrics::counter!("contrail_producer_polls_total", "outcome" => outcome).increment(1);
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

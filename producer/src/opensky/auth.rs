@@ -17,8 +17,9 @@ use crate::config::OpenSkyConfig;
 
 /// A token is not used in the last part of its life, which a request may take.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Life of a token whose answer does not say.
+/// Life of a token whose answer does not say, and the longest that is believed, in seconds.
 const LIFETIME: u64 = 1_800;
+const LONGEST_LIFETIME: u64 = 86_400;
 
 /// Access tokens, fetched when they are needed.
 #[derive(Debug)]
@@ -134,7 +135,8 @@ impl Auth {
             });
         }
         let granted: Granted = response.json().await.map_err(failed)?;
-        let lifetime = Duration::from_secs(granted.expires_in.unwrap_or(LIFETIME));
+        let lifetime = granted.expires_in.unwrap_or(LIFETIME);
+        let lifetime = Duration::from_secs(lifetime.min(LONGEST_LIFETIME));
         Ok(Token {
             value: granted.access_token,
             usable_until: asked + lifetime.saturating_sub(MARGIN.min(lifetime / 4)),

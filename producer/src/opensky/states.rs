@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use contract::flight_state::POLL_TIMES;
 use contract::{FlightState, Poll};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -23,6 +24,8 @@ use super::row::{Cell, FIELDS, LEGACY_FIELDS, Row, WITH_CATEGORY};
 
 /// A row is seldom shorter.
 const ROW_BYTES: usize = 110;
+/// How far clocks may differ, in seconds.
+const AHEAD: i64 = 3600;
 /// So much of an odd body is shown in an error.
 const SHOWN: usize = 60;
 
@@ -46,6 +49,18 @@ pub enum ParseError {
     Missing {
         /// The key.
         key: &'static str,
+    },
+    /// A `time` that no clock shows: of another unit, perhaps.
+    #[error("the body's time is {time}, which is not in seconds since 1970")]
+    Time {
+        /// What it is.
+        time: i64,
+    },
+    /// A `time` that is yet to come. Published, it would make every poll after it an older one.
+    #[error("the body's time is {seconds} s ahead of this machine's clock")]
+    Ahead {
+        /// How far, in seconds.
+        seconds: i64,
     },
     /// The shape that OpenSky sent in its first years, still in January 2017, whose columns differ
     /// in meaning.
@@ -110,6 +125,18 @@ pub fn parse(body: &[u8]) -> Result<Poll, ParseError> {
     })
 }
 
+/// Reads one body that was asked for at `now`, in seconds since the epoch.
+///
+/// # Errors
+/// As [`parse`]; also when its time is further ahead of `now` than clocks differ.
+pub fn parse_at(body: &[u8], now: i64) -> Result<Poll, ParseError> {
+    let poll = parse(body)?;
+    match poll.time.saturating_sub(now) {
+        seconds if seconds > AHEAD => Err(ParseError::Ahead { seconds }),
+        _ => Ok(poll),
+    }
+}
+
 /// Notes `error` where the caller finds it: serde's own errors only carry a text.
 fn fail<T, E: de::Error>(slot: &mut Option<ParseError>, error: ParseError) -> Result<T, E> {
     let text = E::custom(&error);
@@ -156,6 +183,9 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
             }
         }
         match (time, states) {
+            (Some(time), _) if !POLL_TIMES.contains(&time) => {
+                fail(self.error, ParseError::Time { time })
+            }
             (Some(time), Some(states)) => Ok(Poll { time, states }),
             (None, _) => fail(self.error, ParseError::Missing { key: "time" }),
             (_, None) => fail(self.error, ParseError::Missing { key: "states" }),

@@ -99,6 +99,16 @@ async fn a_token_at_the_end_of_its_life_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_token_for_ever_is_a_token() {
+    let server = Scripted::start().await;
+    let endless = json!({"access_token": "endless", "expires_in": u64::MAX}).to_string();
+    server.then(endless).then("a").then("b");
+    let client = OpenSky::new(&opensky(&server, &CREDENTIALS).await).unwrap();
+    client.states().await.unwrap();
+    assert_eq!(client.states().await.unwrap().body, b"b");
+}
+
+#[tokio::test]
 async fn a_token_that_is_refused_twice_is_an_error() {
     let server = Scripted::start().await;
     server.then(token("one")).then(StatusCode::UNAUTHORIZED);

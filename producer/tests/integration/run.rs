@@ -214,6 +214,41 @@ async fn a_body_that_cannot_be_read_is_kept_and_the_next_poll_goes_on() {
 }
 
 #[tokio::test]
+async fn a_poll_of_a_time_to_come_is_kept_from_the_topic() {
+    let dir = tempfile::tempdir().unwrap();
+    let (opensky, _registry, config) = set_up(dir.path(), &[]).await;
+    let now = chrono::Utc::now().timestamp();
+    // Milliseconds, a clock that is a day ahead, and one that is seconds ahead.
+    opensky
+        .then(body(now * 1000, 3))
+        .then(body(now + 86_400, 3));
+    opensky.then(body(now + 5, 3)).then(body(now + 15, 3));
+    let mut running = Running::start(config);
+    let progress = running
+        .until("the poll of now", |p| p.last_time == Some(now + 15))
+        .await;
+    assert_eq!((progress.polls, progress.failed), (2, 2));
+    running.stop().await;
+    let kept = std::fs::read_dir(dir.path().join("quarantine")).unwrap();
+    assert_eq!(kept.count(), 4, "two bodies with their errors");
+}
+
+#[tokio::test]
+async fn polls_that_stay_the_same_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (opensky, _registry, config) = set_up(dir.path(), &[]).await;
+    for _ in 0..100 {
+        opensky.then(body(100, 3));
+    }
+    let mut running = Running::start(config);
+    running.until("the first", |p| p.polls == 1).await;
+    let progress = running.until("many more", |p| p.dropped >= 20).await;
+    assert!(progress.last_error.unwrap().contains("not newer than 100"));
+    assert!(!running.health.status().ready);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_failing_opensky_is_asked_again() {
     let dir = tempfile::tempdir().unwrap();
     let (opensky, _registry, config) = set_up(dir.path(), &[("producer.interval", "20s")]).await;

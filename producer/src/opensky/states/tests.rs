@@ -39,6 +39,27 @@ fn read(change: impl FnOnce(&mut Vec<Value>)) -> Result<FlightState, ParseError>
 }
 
 #[test]
+fn a_time_that_is_none_makes_a_body_unreadable() {
+    let read = |time: i64| parse(json!({"time": time, "states": []}).to_string().as_bytes());
+    for time in [0, 1_745_700_530, 253_402_300_799] {
+        assert_eq!(read(time).unwrap().time, time);
+    }
+    for time in [-1, 253_402_300_800, i64::MIN, i64::MAX] {
+        assert_eq!(read(time), Err(ParseError::Time { time }));
+    }
+}
+
+#[test]
+fn a_time_ahead_of_the_clock_is_refused_by_those_who_have_one() {
+    let time = 1_745_700_530;
+    let read = |now| parse_at(&body(&[]), now).map(|poll| poll.time);
+    for now in [time, time - 3600, time + 86_400] {
+        assert_eq!(read(now), Ok(time));
+    }
+    assert_eq!(read(time - 3601), Err(ParseError::Ahead { seconds: 3601 }));
+}
+
+#[test]
 fn every_field_has_its_place() {
     let expected = FlightState {
         icao24: "4b1805".into(),
