@@ -14,7 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
-use service::fault::Fault;
+use service::fault::{Fault, Faulty};
 use service::health::Component;
 use service::shutdown::Shutdown;
 
@@ -22,11 +22,13 @@ use crate::ConsumerError;
 use crate::chunk::{CHUNK_BYTES, Chunk};
 use crate::config::ConsumerConfig;
 use crate::link::{Event, Shared};
-use crate::position::Stream;
+use crate::position::{Opening, Stream};
 use crate::topic::{self, Identity};
 
 /// How long one question to Kafka may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+const ASK_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// How long partitions that could not be opened wait for the next attempt.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
 /// How often a wait for the pipeline looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -47,6 +49,10 @@ pub(crate) struct State {
     pub pending: Chunk,
     /// The partitions this consumer reads.
     pub assigned: Vec<i32>,
+    /// Whether they are read from where the pipeline expects it.
+    pub is_open: bool,
+    /// When they are to be opened again, since that failed of something that may pass.
+    pub reopen_at: Option<Instant>,
     /// Whether they are paused.
     pub paused: bool,
     /// Since when a whole chunk has been waiting for room on its way to the pipeline.
@@ -129,14 +135,37 @@ impl Context {
             let mut state = self.state();
             state.pending = Chunk::default();
             state.busy_since = None;
+            state.is_open = false;
+            state.reopen_at = None;
             state.assigned = partitions.clone();
         }
         self.shared.abandon.store(false, Ordering::Release);
         match self.open(consumer, partitions) {
             // Also without partitions: there may be more consumers than those.
-            Ok(()) => self.health.ready(),
+            Ok(()) => {
+                self.state().is_open = true;
+                self.health.ready();
+            }
+            Err(error) if error.retryable() => {
+                tracing::warn!(%error, "cannot open the partitions, trying again");
+                self.health.not_ready(error.to_string());
+                self.state().reopen_at = Some(Instant::now() + REOPEN_AFTER);
+            }
             Err(error) => self.fail(error),
         }
+    }
+
+    /// Opens the partitions that could not be opened, if there are some and it is time.
+    pub fn reopen(&self, consumer: &BaseConsumer<Context>) {
+        let partitions = {
+            let state = self.state();
+            let due = state.reopen_at.is_some_and(|at| Instant::now() >= at);
+            if !due {
+                return;
+            }
+            state.assigned.clone()
+        };
+        self.assign(consumer, partitions);
     }
 
     /// Takes back a pause before partitions change: librdkafka keeps it with the partition, also
@@ -160,9 +189,16 @@ impl Context {
     ) -> Result<(), ConsumerError> {
         let Identity { cluster, topic_id } =
             topic::identity(consumer.client(), &self.config.topic, ASK_TIMEOUT)?;
+        // A broker that has just started may not know the topic yet. Positions under any other id
+        // than its own would be those of another topic.
+        let topic_id = topic_id.ok_or_else(|| ConsumerError::Kafka {
+            action: format!("cannot ask Kafka for topic {}", self.config.topic),
+            reason: "it does not know the topic".to_owned(),
+            fault: Fault::Dependency,
+        })?;
         let stream = Stream {
             cluster,
-            topic_id: topic_id.unwrap_or_else(|| topic::NO_TOPIC_ID.to_owned()),
+            topic_id,
             group: self.config.group.clone(),
         };
         let (reply, answer) = sync_channel(1);
@@ -203,32 +239,33 @@ impl Context {
         let Some(stored) = stored else {
             return Ok(Offset::Beginning);
         };
-        let (earliest, latest) = consumer
+        let (earliest, next) = consumer
             .fetch_watermarks(&self.config.topic, partition, ASK_TIMEOUT)
             .map_err(|error| self.kafka("cannot ask for the offsets", &error))?;
-        if stored > latest {
-            return Err(ConsumerError::Kafka {
+        match Opening::of(Some(stored), earliest, next) {
+            Opening::Beginning => Ok(Offset::Beginning),
+            Opening::At(offset) => Ok(Offset::Offset(offset)),
+            Opening::Ahead => Err(ConsumerError::Kafka {
                 action: format!("cannot read partition {partition} of {}", self.config.topic),
                 reason: format!(
-                    "the table is at offset {stored}, but the topic ends at {latest}: Kafka has lost records that are in the table, or is another cluster; use another consumer.group only if the table may get rows twice"
+                    "the table is at offset {stored}, but the topic ends at {next}: Kafka has lost records that are in the table, or is another cluster; use another consumer.group only if the table may get rows twice"
                 ),
                 fault: Fault::Configuration,
-            });
-        }
-        if stored < earliest {
-            let lost = ConsumerError::RecordsLost {
-                topic: self.config.topic.clone(),
-                partition,
-                stored,
-                earliest,
-            };
-            if !self.config.accept_lost_records {
-                return Err(lost);
+            }),
+            Opening::Lost => {
+                let lost = ConsumerError::RecordsLost {
+                    topic: self.config.topic.clone(),
+                    partition,
+                    stored,
+                    earliest,
+                };
+                if !self.config.accept_lost_records {
+                    return Err(lost);
+                }
+                tracing::warn!("{lost}");
+                Ok(Offset::Offset(earliest))
             }
-            tracing::warn!("{lost}");
-            return Ok(Offset::Offset(earliest));
         }
-        Ok(Offset::Offset(stored))
     }
 
     /// Hands over what was read and waits for its commit, but not for ever: the way to the
@@ -238,6 +275,8 @@ impl Context {
         let (chunk, had_partitions) = {
             let mut state = self.state();
             let partitions = std::mem::take(&mut state.assigned);
+            state.is_open = false;
+            state.reopen_at = None;
             (std::mem::take(&mut state.pending), !partitions.is_empty())
         };
         if !had_partitions {
@@ -360,3 +399,6 @@ impl ConsumerContext for Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use uuid::Uuid;
 
-use crate::decode::Reject;
+use crate::decode::{Decoded, Reject};
 use crate::position::Advances;
 
 /// Everything the next commit will hold.
@@ -19,6 +19,7 @@ pub struct Batch {
     pub rejects: Vec<Reject>,
     /// How it moves the positions.
     pub advances: Advances,
+    size: usize,
     first_at: Option<Instant>,
 }
 
@@ -29,14 +30,20 @@ impl Default for Batch {
             rows: Vec::new(),
             rejects: Vec::new(),
             advances: Advances::default(),
+            size: 0,
             first_at: None,
         }
     }
 }
 
 impl Batch {
-    /// Notes that something is in the batch: its age counts from the first time.
-    pub fn touch(&mut self, now: Instant) {
+    /// Takes what was decoded. The batch's age counts from the first time.
+    pub fn push(&mut self, decoded: Decoded, now: Instant) {
+        let rows = decoded.batches.iter();
+        self.size += rows.map(RecordBatch::get_array_memory_size).sum::<usize>();
+        self.size += decoded.rejects.iter().map(Reject::size).sum::<usize>();
+        self.rows.extend(decoded.batches);
+        self.rejects.extend(decoded.rejects);
         self.first_at.get_or_insert(now);
     }
 
@@ -52,17 +59,37 @@ impl Batch {
 
     /// Memory of the rows and rejects, in bytes.
     pub fn size(&self) -> usize {
-        let rows: usize = self
-            .rows
-            .iter()
-            .map(RecordBatch::get_array_memory_size)
-            .sum();
-        let rejects: usize = self.rejects.iter().map(|reject| reject.payload.len()).sum();
-        rows + rejects
+        self.size
     }
 
     /// When it is to be committed at the latest.
     pub fn due(&self, age: Duration) -> Option<Instant> {
         self.first_at.map(|first| first + age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::Chunk;
+
+    #[test]
+    fn a_reject_weighs_what_it_takes_and_not_only_its_bytes() {
+        let mut chunk = Chunk::default();
+        chunk.push(0, 0, b"small");
+        let (record, payload) = chunk.get(0);
+        let reject = Reject {
+            record,
+            payload: payload.to_vec(),
+            reason: "r".repeat(80),
+        };
+        let decoded = Decoded {
+            batches: Vec::new(),
+            rejects: vec![reject; 1_000],
+        };
+        let mut batch = Batch::default();
+        batch.push(decoded, Instant::now());
+        let least = 1_000 * (size_of::<Reject>() + 5 + 80);
+        assert!(batch.size() >= least, "{} bytes", batch.size());
     }
 }

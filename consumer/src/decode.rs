@@ -6,13 +6,15 @@
 //! path two comparisons a record.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::Field;
 use arrow_avro::reader::Decoder as AvroDecoder;
 use contract::wire;
 
 use crate::chunk::{Chunk, Record};
+use crate::columns::Columns;
 use crate::schema::{self, DECODE_BATCH_ROWS, Projection, SchemaError};
 
 /// A record that cannot become a row, with the bytes it had.
@@ -24,6 +26,13 @@ pub struct Reject {
     pub payload: Vec<u8>,
     /// Why.
     pub reason: String,
+}
+
+impl Reject {
+    /// Memory in use, in bytes.
+    pub fn size(&self) -> usize {
+        size_of::<Reject>() + self.payload.capacity() + self.reason.capacity()
+    }
 }
 
 /// What a chunk was decoded to.
@@ -47,7 +56,7 @@ pub enum WriterSchema {
 /// Decoders for every schema seen so far.
 #[derive(Debug)]
 pub struct Decoder {
-    table: SchemaRef,
+    table: Columns,
     schemas: HashMap<u32, Entry>,
 }
 
@@ -67,7 +76,7 @@ struct Reader {
 
 impl Decoder {
     /// A decoder into the columns of `table`.
-    pub fn new(table: SchemaRef) -> Decoder {
+    pub fn new(table: Columns) -> Decoder {
         Decoder {
             table,
             schemas: HashMap::new(),
@@ -88,25 +97,32 @@ impl Decoder {
         unknown
     }
 
-    /// Notes what the registry says of an id. Returns the columns that the table lacks; when
-    /// there are some, add them to the table and call [`Decoder::set_table`].
-    pub fn add(&mut self, id: u32, schema: &WriterSchema) -> Vec<std::sync::Arc<Field>> {
+    /// The columns of a schema that the table lacks. Add them to the table and call
+    /// [`Decoder::set_table`] before [`Decoder::add`]: an id that was added while a column was
+    /// missing would lose what its records have in that column.
+    pub fn missing(&self, id: u32, schema: &WriterSchema) -> Vec<Arc<Field>> {
+        let WriterSchema::Avro(text) = schema else {
+            return Vec::new();
+        };
+        match self.entry(id, text) {
+            Entry::Readable(reader) => {
+                schema::missing_columns(&reader.decoder.schema(), &self.table.schema)
+            }
+            Entry::Refused(_) => Vec::new(),
+        }
+    }
+
+    /// Notes what the registry says of an id.
+    pub fn add(&mut self, id: u32, schema: &WriterSchema) {
         let entry = match schema {
             WriterSchema::None(reason) => Entry::Refused(reason.clone()),
             WriterSchema::Avro(text) => self.entry(id, text),
         };
-        let missing = match &entry {
-            Entry::Readable(reader) => {
-                schema::missing_columns(&reader.decoder.schema(), &self.table)
-            }
-            Entry::Refused(_) => Vec::new(),
-        };
         self.schemas.insert(id, entry);
-        missing
     }
 
     /// The table's columns have changed.
-    pub fn set_table(&mut self, table: SchemaRef) {
+    pub fn set_table(&mut self, table: Columns) {
         self.table = table;
         let known: Vec<(u32, String)> = self
             .schemas
@@ -125,7 +141,7 @@ impl Decoder {
     fn entry(&self, id: u32, avro: &str) -> Entry {
         let reader = || -> Result<Reader, SchemaError> {
             let decoder = schema::decoder(id, avro)?;
-            let projection = Projection::new(id, &decoder.schema(), &self.table)?;
+            let projection = Projection::new(id, &decoder.schema(), &self.table.schema)?;
             Ok(Reader {
                 id,
                 avro: avro.to_owned(),
@@ -157,7 +173,9 @@ impl Decoder {
             };
             let end = run_end(chunk, start, id);
             match self.schemas.get_mut(&id) {
-                Some(Entry::Readable(reader)) => reader.run(chunk, start..end, &mut decoded),
+                Some(Entry::Readable(reader)) => {
+                    reader.run(&self.table, chunk, start..end, &mut decoded);
+                }
                 Some(Entry::Refused(reason)) => {
                     reject_all(chunk, start..end, reason, &mut decoded);
                 }
@@ -200,13 +218,19 @@ fn reject_all(chunk: &Chunk, run: std::ops::Range<usize>, reason: &str, decoded:
 }
 
 impl Reader {
-    fn run(&mut self, chunk: &Chunk, run: std::ops::Range<usize>, decoded: &mut Decoded) {
+    fn run(
+        &mut self,
+        table: &Columns,
+        chunk: &Chunk,
+        run: std::ops::Range<usize>,
+        decoded: &mut Decoded,
+    ) {
         let payloads = run.clone().map(|index| chunk.get(index).1);
-        match self.rows(payloads) {
+        match self.rows(table, payloads) {
             Ok(batch) => decoded.batches.extend(batch),
             Err(_) if run.len() > 1 => {
                 for index in run {
-                    self.run(chunk, index..index + 1, decoded);
+                    self.run(table, chunk, index..index + 1, decoded);
                 }
             }
             Err(reason) => reject_all(chunk, run, &reason, decoded),
@@ -217,9 +241,10 @@ impl Reader {
     /// the decoder is a new one.
     fn rows<'a>(
         &mut self,
+        table: &Columns,
         payloads: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Option<RecordBatch>, String> {
-        let result = self.try_rows(payloads);
+        let result = self.try_rows(table, payloads);
         if result.is_err()
             && let Ok(fresh) = schema::decoder(self.id, &self.avro)
         {
@@ -230,6 +255,7 @@ impl Reader {
 
     fn try_rows<'a>(
         &mut self,
+        table: &Columns,
         payloads: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Option<RecordBatch>, String> {
         for payload in payloads {
@@ -249,134 +275,16 @@ impl Reader {
                 ));
             }
         }
-        let batch = self.decoder.flush().map_err(|error| error.to_string())?;
-        batch
-            .map(|batch| self.projection.apply(&batch))
-            .transpose()
-            .map_err(|error| error.to_string())
+        let Some(batch) = self.decoder.flush().map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
+        let rows = self.projection.apply(&batch);
+        let rows = rows.map_err(|error| error.to_string())?;
+        let checked = table.check_days(&rows);
+        checked.map_err(|error| error.to_string())?;
+        Ok(Some(rows))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    use arrow::array::AsArray;
-    use arrow::datatypes::{DataType, Int64Type, Schema};
-    use proptest::prelude::*;
-
-    const AVRO: &str = r#"{"type":"record","name":"R","fields":[
-        {"name":"n","type":"long"},{"name":"s","type":["null","string"],"default":null}]}"#;
-
-    fn table() -> SchemaRef {
-        Arc::new(Schema::new(vec![
-            Field::new("n", DataType::Int64, false),
-            Field::new("s", DataType::Utf8, true),
-        ]))
-    }
-
-    fn decoder() -> Decoder {
-        let mut decoder = Decoder::new(table());
-        assert!(
-            decoder
-                .add(1, &WriterSchema::Avro(AVRO.to_owned()))
-                .is_empty()
-        );
-        decoder.add(2, &WriterSchema::None("no schema has the id 2".to_owned()));
-        decoder
-    }
-
-    /// `n` is below 64, so that it is one byte.
-    fn row(n: u8) -> Vec<u8> {
-        vec![0, 0, 0, 0, 1, n * 2, 2, 4, b'o', b'k']
-    }
-
-    fn chunk(payloads: &[Vec<u8>]) -> Chunk {
-        let mut chunk = Chunk::default();
-        for (offset, payload) in (0..).zip(payloads) {
-            chunk.push(0, offset, payload);
-        }
-        chunk
-    }
-
-    fn numbers(decoded: &Decoded) -> Vec<i64> {
-        decoded
-            .batches
-            .iter()
-            .flat_map(|batch| {
-                batch
-                    .column(0)
-                    .as_primitive::<Int64Type>()
-                    .values()
-                    .to_vec()
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_kind_of_bad_record_is_rejected_with_its_reason() {
-        let cases: [(Vec<u8>, &str); 8] = [
-            (vec![], "too few for a schema id"),
-            (b"{\"n\":1}".to_vec(), "first byte is 0x7b"),
-            (vec![0, 0, 0, 0, 9, 2], "schema 9 was not looked up"),
-            (vec![0, 0, 0, 0, 2, 2], "no schema has the id 2"),
-            (vec![0, 0, 0, 0, 1, 2, 2, 4, b'o'], "ends after 9 bytes"),
-            ([row(3), vec![1]].concat(), "after the record's last field"),
-            ([row(3), row(4)].concat(), "after the record's last field"),
-            (vec![0, 0, 0, 0, 1, 2, 2, 4, 0xff, 0xfe], "UTF"),
-        ];
-        for (payload, reason) in cases {
-            let decoded = decoder().decode(&chunk(&[row(1), payload.clone(), row(2)]));
-            assert_eq!(numbers(&decoded), [1, 2], "{reason}");
-            assert_eq!(decoded.rejects.len(), 1, "{reason}");
-            let reject = &decoded.rejects[0];
-            assert_eq!((reject.record.offset, &reject.payload), (1, &payload));
-            assert!(
-                reject.reason.contains(reason),
-                "{}: {reason}",
-                reject.reason
-            );
-        }
-    }
-
-    #[test]
-    fn a_new_column_is_reported_and_read_once_the_table_has_it() {
-        let mut decoder = Decoder::new(Arc::new(Schema::new(vec![Field::new(
-            "n",
-            DataType::Int64,
-            false,
-        )])));
-        let missing = decoder.add(1, &WriterSchema::Avro(AVRO.to_owned()));
-        assert_eq!(missing.len(), 1);
-        assert_eq!(missing[0].name(), "s");
-        decoder.set_table(table());
-        let decoded = decoder.decode(&chunk(&[row(1)]));
-        assert_eq!(
-            decoded.batches[0].column(1).as_string::<i32>().value(0),
-            "ok"
-        );
-    }
-
-    proptest! {
-        /// Good and bad records in any order: each is a row or a reject, in order, and a bad
-        /// one never costs a good one.
-        #[test]
-        fn nothing_is_lost(kinds in proptest::collection::vec((0u8..60, 0usize..4), 0..200)) {
-            let mut payloads = Vec::new();
-            let mut good = Vec::new();
-            for (n, kind) in &kinds {
-                let mut payload = row(*n);
-                match kind {
-                    0 | 1 => good.push(i64::from(*n)),
-                    2 => payload.truncate(7),
-                    _ => payload.push(0),
-                }
-                payloads.push(payload);
-            }
-            let decoded = decoder().decode(&chunk(&payloads));
-            prop_assert_eq!(decoded.rejects.len(), payloads.len() - good.len());
-            prop_assert_eq!(numbers(&decoded), good);
-        }
-    }
-}
+mod tests;

@@ -53,6 +53,16 @@ pub enum ConsumerError {
         /// Its value.
         value: String,
     },
+    /// A new field cannot become a column.
+    #[error(
+        "the topic's schema has new fields that the table cannot have ({columns}); register it with fields of other types, or keep the producer that uses it from the topic"
+    )]
+    Column {
+        /// The fields, by name.
+        columns: String,
+        /// What Iceberg said.
+        source: Box<iceberg::Error>,
+    },
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -114,10 +124,19 @@ impl Faulty for ConsumerError {
             ConsumerError::Kafka { fault, .. } => *fault,
             ConsumerError::Lake(error) => error.fault(),
             ConsumerError::Iceberg { .. } | ConsumerError::Registry { .. } => Fault::Dependency,
-            ConsumerError::Position { .. } => Fault::Input,
+            ConsumerError::Position { .. } | ConsumerError::Column { .. } => Fault::Input,
             ConsumerError::Arrow { .. } | ConsumerError::Thread(_) | ConsumerError::Injected(_) => {
                 Fault::Internal
             }
+        }
+    }
+
+    fn retryable(&self) -> bool {
+        match self {
+            ConsumerError::Kafka { fault, .. } => *fault == Fault::Dependency,
+            ConsumerError::Lake(error) => error.retryable(),
+            ConsumerError::Iceberg { .. } | ConsumerError::Registry { .. } => true,
+            _ => false,
         }
     }
 

@@ -5,8 +5,9 @@
 //! - [`source`]: polls Kafka; its `assignment` opens partitions where the table stands.
 //! - [`link`]: what the threads say to each other.
 //! - [`chunk`]: raw records on their way.
-//! - [`registry`], [`schema`], [`decode`]: Avro bytes become columns; what cannot is rejected.
-//! - [`pipeline`]: buffers and decides when to commit.
+//! - [`registry`], [`columns`], [`schema`], [`decode`]: Avro bytes become columns; what cannot is
+//!   rejected.
+//! - [`pipeline`]: buffers and decides when to commit; `persist` tries until it works.
 //! - [`batch`], [`write`]: rows become sorted files, one for each day.
 //! - [`dead_letter`]: rejects go to a topic of their own, before the commit that passes them.
 //! - [`position`], [`commit`]: rows and offsets in one transaction; **the exactly-once
@@ -17,6 +18,7 @@
 mod assignment;
 pub mod batch;
 pub mod chunk;
+pub mod columns;
 pub mod commit;
 pub mod config;
 pub mod dead_letter;
@@ -24,6 +26,7 @@ pub mod decode;
 mod error;
 pub mod evolve;
 pub mod link;
+mod persist;
 pub mod pipeline;
 pub mod position;
 pub mod progress;

@@ -4,14 +4,12 @@
 //! [`Event::Revoked`] it owns partitions; when a commit turns out to be stale it drops what
 //! it has, asks the source to start again, and ignores rows until that has happened.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use arrow::datatypes::SchemaRef;
-use iceberg::arrow::schema_to_arrow_schema;
+use arrow::datatypes::Field;
 use iceberg::table::Table;
 use lake::Lake;
 use service::health::Component;
@@ -19,18 +17,17 @@ use tokio::runtime::Handle;
 
 use crate::batch::Batch;
 use crate::chunk::Chunk;
+use crate::columns::Columns;
 use crate::commit::{Commit, Outcome};
 use crate::config::ConsumerConfig;
 use crate::dead_letter::DeadLetters;
-use crate::decode::{Decoder, WriterSchema};
+use crate::decode::Decoder;
 use crate::link::{Command, Event, Shared};
+use crate::persist::{Persistence, Tried};
 use crate::position::{Positions, Stream};
 use crate::progress::Reporter;
 use crate::registry::Registry;
 use crate::{ConsumerError, evolve, write};
-
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// What the pipeline works with.
 pub struct Parts {
@@ -59,6 +56,7 @@ pub struct Parts {
 /// The thread's state.
 pub struct Pipeline {
     parts: Parts,
+    persistence: Persistence,
     decoder: Decoder,
     batch: Batch,
     stream: Option<Stream>,
@@ -67,19 +65,18 @@ pub struct Pipeline {
     ignoring: bool,
 }
 
-/// What became of something that is tried until it works.
-enum Tried<T> {
-    Done(T),
-    /// The source has given up waiting.
-    Abandoned,
-}
-
 impl Pipeline {
     /// Prepares to decode into the table's columns.
     pub fn new(parts: Parts) -> Result<Pipeline, ConsumerError> {
-        let decoder = Decoder::new(columns(&parts.table)?);
+        let decoder = Decoder::new(Columns::of(&parts.table)?);
+        let persistence = Persistence {
+            runtime: parts.runtime.clone(),
+            shared: Arc::clone(&parts.shared),
+            health: parts.health.clone(),
+        };
         Ok(Pipeline {
             parts,
+            persistence,
             decoder,
             batch: Batch::default(),
             stream: None,
@@ -142,12 +139,10 @@ impl Pipeline {
         reply: &SyncSender<Positions>,
     ) -> Result<(), ConsumerError> {
         self.forget();
-        let lake = self.parts.lake.clone();
-        let identifier = self.parts.table.identifier().clone();
-        let loaded = self.persist("load the table", || {
-            let catalog = lake.catalog();
-            let identifier = identifier.clone();
-            async move { catalog.load_table(&identifier).await }
+        let (catalog, table) = (self.parts.lake.catalog(), &self.parts.table);
+        let loaded = self.persistence.persist("load the table", async || {
+            let loaded = catalog.load_table(table.identifier()).await;
+            loaded.map_err(ConsumerError::iceberg("cannot load the table"))
         })?;
         let Tried::Done(table) = loaded else {
             return Ok(());
@@ -177,7 +172,7 @@ impl Pipeline {
         let changed = table.metadata().current_schema_id() != before;
         self.parts.table = table;
         if changed {
-            self.decoder.set_table(columns(&self.parts.table)?);
+            self.decoder.set_table(Columns::of(&self.parts.table)?);
         }
         Ok(())
     }
@@ -202,58 +197,58 @@ impl Pipeline {
                 .advances
                 .add(record.partition, record.offset, &self.committed);
         }
-        self.batch.rows.extend(decoded.batches);
-        self.batch.rejects.extend(decoded.rejects);
-        self.batch.touch(Instant::now());
+        self.batch.push(decoded, Instant::now());
         Ok(())
     }
 
     /// Looks up what the chunk was written with, and widens the table where that has new
     /// columns. `false`: given up, the rows are void.
     fn learn_schemas(&mut self, chunk: &Chunk) -> Result<bool, ConsumerError> {
-        for id in self.decoder.unknown_schemas(chunk) {
-            let Tried::Done(schema) = self.look_up(id)? else {
-                self.abandon();
+        let unknown = self.decoder.unknown_schemas(chunk);
+        if unknown.is_empty() {
+            return Ok(true);
+        }
+        let registry = &mut self.parts.registry;
+        let schemas = self.persistence.persist("look up a schema", async || {
+            registry.schemas(&unknown).await
+        })?;
+        let Tried::Done(schemas) = schemas else {
+            self.abandon();
+            return Ok(false);
+        };
+        for (id, schema) in schemas {
+            let missing = self.decoder.missing(id, &schema);
+            if !missing.is_empty() && !self.add_columns(id, &missing)? {
                 return Ok(false);
-            };
-            let missing = self.decoder.add(id, &schema);
-            if missing.is_empty() {
-                continue;
             }
-            // What is buffered has the narrower columns.
-            self.flush()?;
-            if self.ignoring {
-                return Ok(false);
-            }
-            let names: Vec<&str> = missing.iter().map(|field| field.name().as_str()).collect();
-            tracing::info!(schema = id, columns = ?names, "the table gets new columns");
-            let lake = self.parts.lake.clone();
-            let table = self.parts.table.clone();
-            let widened = self.persist("add columns to the table", || {
-                let (catalog, table, missing) = (lake.catalog(), table.clone(), missing.clone());
-                async move { evolve::add_columns(&catalog, &table, &missing).await }
-            })?;
-            match widened {
-                Tried::Done(table) => self.set_table(table)?,
-                Tried::Abandoned => {
-                    self.abandon();
-                    return Ok(false);
-                }
-            }
+            self.decoder.add(id, &schema);
         }
         Ok(true)
     }
 
-    fn look_up(&self, id: u32) -> Result<Tried<WriterSchema>, ConsumerError> {
-        let mut pause = FIRST_RETRY;
-        loop {
-            match self.parts.runtime.block_on(self.parts.registry.schema(id)) {
-                Ok(schema) => return Ok(Tried::Done(schema)),
-                Err(error) => {
-                    if self.fruitless("look up a schema", &error, &mut pause) {
-                        return Ok(Tried::Abandoned);
-                    }
-                }
+    /// Widens the table by what a schema has and it has not. `false`: given up, the rows are void.
+    fn add_columns(&mut self, id: u32, missing: &[Arc<Field>]) -> Result<bool, ConsumerError> {
+        // What is buffered has the narrower columns.
+        self.flush()?;
+        if self.ignoring {
+            return Ok(false);
+        }
+        let names: Vec<&str> = missing.iter().map(|field| field.name().as_str()).collect();
+        tracing::info!(schema = id, columns = ?names, "the table gets new columns");
+        let (catalog, table) = (self.parts.lake.catalog(), &self.parts.table);
+        let widened = self
+            .persistence
+            .persist("add columns to the table", async || {
+                evolve::add_columns(&catalog, table, missing).await
+            })?;
+        match widened {
+            Tried::Done(table) => {
+                self.set_table(table)?;
+                Ok(true)
+            }
+            Tried::Abandoned => {
+                self.abandon();
+                Ok(false)
             }
         }
     }
@@ -274,9 +269,9 @@ impl Pipeline {
         }
         service::crash_point!("consumer.dead_letters.sent");
         let batch_id = self.batch.id.to_string();
-        let (table, rows) = (self.parts.table.clone(), self.batch.rows.clone());
-        let written = self.persist_own("write data files", || {
-            write::write_files(&table, &rows, &batch_id)
+        let (table, rows) = (&self.parts.table, &self.batch.rows);
+        let written = self.persistence.persist("write data files", async || {
+            write::write_files(table, rows, &batch_id).await
         })?;
         let Tried::Done(files) = written else {
             self.abandon();
@@ -291,7 +286,10 @@ impl Pipeline {
             files,
             advances: &self.batch.advances,
         };
-        let outcome = self.persist("commit", || commit.run(&table))?;
+        let outcome = self.persistence.persist("commit", async || {
+            let committed = commit.run(table).await;
+            committed.map_err(ConsumerError::iceberg("cannot commit"))
+        })?;
         match outcome {
             Tried::Done(Outcome::Committed(table)) => {
                 self.committed(*table, started)?;
@@ -345,88 +343,13 @@ impl Pipeline {
                 "what cannot be decoded goes to the dead letters"
             );
         }
-        let mut pause = FIRST_RETRY;
-        loop {
-            let send = self.parts.dead_letters.send(&self.batch.rejects);
-            match self.parts.runtime.block_on(send) {
-                Ok(()) => return Ok(true),
-                Err(error) => {
-                    if self.fruitless("write dead letters", &error, &mut pause) {
-                        return Ok(false);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tries until it works, or the source has given up.
-    fn persist<T, F>(&self, what: &str, attempt: impl Fn() -> F) -> Result<Tried<T>, ConsumerError>
-    where
-        F: Future<Output = iceberg::Result<T>>,
-    {
-        self.persist_own(what, || async {
-            attempt()
-                .await
-                .map_err(ConsumerError::iceberg(format!("cannot {what}")))
-        })
-    }
-
-    fn persist_own<T, F>(
-        &self,
-        what: &str,
-        attempt: impl Fn() -> F,
-    ) -> Result<Tried<T>, ConsumerError>
-    where
-        F: Future<Output = Result<T, ConsumerError>>,
-    {
-        let mut pause = FIRST_RETRY;
-        loop {
-            match self.parts.runtime.block_on(attempt()) {
-                Ok(value) => return Ok(Tried::Done(value)),
-                Err(error @ ConsumerError::Iceberg { .. }) => {
-                    if self.fruitless(what, &error, &mut pause) {
-                        return Ok(Tried::Abandoned);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Says what failed and waits for the next attempt. `true`: there is to be none.
-    fn fruitless(&self, what: &str, error: &dyn std::error::Error, pause: &mut Duration) -> bool {
-        let reason = chain(error);
-        tracing::warn!(error = reason, "cannot {what}, trying again");
-        metrics::counter!("contrail_consumer_retries_total", "step" => what.to_owned())
-            .increment(1);
-        self.parts
-            .health
-            .not_ready(format!("cannot {what}: {reason}"));
-        let until = Instant::now() + *pause;
-        while Instant::now() < until {
-            if self.parts.shared.abandon.load(Ordering::Acquire) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        *pause = (*pause * 2).min(LAST_RETRY);
-        false
+        let (letters, rejects) = (&mut self.parts.dead_letters, &self.batch.rejects);
+        let sent = self
+            .persistence
+            .persist("write dead letters", async || letters.send(rejects).await)?;
+        Ok(matches!(sent, Tried::Done(())))
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
-/// The table's columns as Arrow has them, with the field ids that Parquet readers need.
-fn columns(table: &Table) -> Result<SchemaRef, ConsumerError> {
-    let schema = schema_to_arrow_schema(table.metadata().current_schema())
-        .map_err(ConsumerError::iceberg("cannot read the table's schema"))?;
-    Ok(Arc::new(schema.with_metadata(HashMap::new())))
-}
+#[cfg(test)]
+mod tests;

@@ -126,6 +126,37 @@ impl<'a> Owner<'a> {
     }
 }
 
+/// Where a partition is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// The table has nothing of it: at its beginning.
+    Beginning,
+    /// At this offset.
+    At(i64),
+    /// Nowhere: the table is beyond the partition's end.
+    Ahead,
+    /// Nowhere: records may have expired that the table has not.
+    Lost,
+}
+
+impl Opening {
+    /// From the table's position and the first and the next offset that Kafka has.
+    ///
+    /// The table's position is behind the last record, and there Kafka puts the mark that ends a
+    /// transaction. When everything has expired, the partition begins behind that mark, and the one
+    /// offset in between is no record: as one of a transaction, as ours are, it would have a mark of
+    /// its own behind it. With more than one offset, or something behind it, that is not certain.
+    pub fn of(stored: Option<i64>, earliest: i64, next: i64) -> Opening {
+        match stored {
+            None => Opening::Beginning,
+            Some(stored) if stored > next => Opening::Ahead,
+            Some(stored) if stored >= earliest => Opening::At(stored),
+            Some(stored) if earliest == next && stored + 1 == earliest => Opening::At(earliest),
+            Some(_) => Opening::Lost,
+        }
+    }
+}
+
 /// One partition's part of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance {
@@ -273,6 +304,26 @@ mod tests {
             stream().obsolete(&stored),
             ["contrail.offset.embedded-1/-/team/group/0"]
         );
+    }
+
+    #[test]
+    fn a_partition_is_opened_where_the_table_stands_or_nowhere() {
+        let check = |stored, earliest, next, expected| {
+            assert_eq!(
+                Opening::of(stored, earliest, next),
+                expected,
+                "{stored:?}, {earliest}..{next}"
+            );
+        };
+        check(None, 7, 9, Opening::Beginning);
+        check(Some(7), 7, 9, Opening::At(7));
+        check(Some(9), 7, 9, Opening::At(9));
+        check(Some(10), 7, 9, Opening::Ahead);
+        check(Some(5), 7, 9, Opening::Lost);
+        // All has expired, and the mark behind the table's last record with it.
+        check(Some(8), 9, 9, Opening::At(9));
+        check(Some(7), 9, 9, Opening::Lost);
+        check(Some(8), 9, 12, Opening::Lost);
     }
 
     #[test]

@@ -134,10 +134,22 @@ fn convert(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     cast_with_options(column, to, &strict)
 }
 
-/// Whether every value of `from` is one of `to`.
+/// Whether every value of `from` is one of `to`. Of what is inside a type the names may differ
+/// (Avro's items are Iceberg's elements), but not those of a structure's fields.
 fn widens(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
-        (DataType::List(from), DataType::List(to)) => widens(from.data_type(), to.data_type()),
+        (DataType::List(from), DataType::List(to))
+        | (DataType::Map(from, _), DataType::Map(to, _)) => {
+            widens(from.data_type(), to.data_type())
+        }
+        (DataType::Struct(from), DataType::Struct(to)) => {
+            from.len() == to.len()
+                && from.iter().zip(to).all(|(from, to)| {
+                    from.name() == to.name() && widens(from.data_type(), to.data_type())
+                })
+        }
+        // An Avro enumeration.
+        (DataType::Dictionary(_, from), to) => widens(from, to),
         (DataType::Timestamp(from, Some(_)), DataType::Timestamp(to, Some(_))) => from == to,
         (DataType::Int32, DataType::Int64 | DataType::Float64)
         | (DataType::Float32, DataType::Float64) => true,

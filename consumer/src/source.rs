@@ -17,6 +17,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 use service::config::KafkaConfig;
 use service::fault::Fault;
@@ -39,6 +40,10 @@ const LINGER_POLL: Duration = Duration::from_millis(5);
 /// and the thread must poll for its place in the group, which only a pause allows.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often a Kafka that has failed is asked whether it works again, and for how long.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The thread's state.
 pub struct Source {
     consumer: BaseConsumer<Context>,
@@ -46,8 +51,8 @@ pub struct Source {
     config: ConsumerConfig,
     brokers: String,
     health: Component,
-    /// Whether Kafka has failed since the last record.
-    troubled: Cell<bool>,
+    /// When Kafka is to be asked whether it works again; none while it does.
+    troubled: Cell<Option<Instant>>,
 }
 
 impl Source {
@@ -75,7 +80,7 @@ impl Source {
             config: config.clone(),
             brokers: kafka.brokers.clone(),
             health,
-            troubled: Cell::new(false),
+            troubled: Cell::new(None),
         })
     }
 
@@ -94,6 +99,8 @@ impl Source {
                 return Err(error);
             }
             self.obey();
+            context.reopen(&self.consumer);
+            self.look_whether_it_passed();
             self.poll()?;
             if !context.send_pending() {
                 // The pipeline has ended and says why itself.
@@ -211,10 +218,13 @@ impl Source {
                 Some(Ok(message)) => {
                     // A broker that was away for less than a session comes back without a
                     // rebalance.
-                    if self.troubled.take() {
+                    if self.troubled.take().is_some() {
                         self.health.ready();
                     }
                     let mut state = context.state();
+                    if !state.is_open {
+                        return Ok(());
+                    }
                     let payload = message.payload().unwrap_or_default();
                     state
                         .pending
@@ -247,10 +257,32 @@ impl Source {
             _ => {
                 // librdkafka goes on trying by itself.
                 tracing::warn!(%error, "reading from Kafka");
-                self.troubled.set(true);
                 self.health.not_ready(error.to_string());
+                if self.troubled.get().is_none() {
+                    self.troubled.set(Some(Instant::now() + LOOK_EVERY));
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// Asks a Kafka that has failed whether it works again. The next record would say so too, but
+    /// may be long in coming.
+    fn look_whether_it_passed(&self) {
+        if self.troubled.get().is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        let topic = Some(self.config.topic.as_str());
+        let metadata = self.consumer.fetch_metadata(topic, LOOK_TIMEOUT);
+        if !metadata.is_ok_and(|metadata| metadata.topics().iter().all(has_leaders)) {
+            self.troubled.set(Some(Instant::now() + LOOK_EVERY));
+            return;
+        }
+        tracing::info!("Kafka works again");
+        self.troubled.set(None);
+        // What is not open yet becomes ready with its partitions.
+        if self.consumer.context().state().is_open {
+            self.health.ready();
         }
     }
 
@@ -288,6 +320,16 @@ impl Source {
             Err(error) => tracing::warn!(%error, "cannot pause or resume partitions"),
         }
     }
+}
+
+/// Whether all of a topic can be read.
+fn has_leaders(topic: &MetadataTopic) -> bool {
+    let partitions = topic.partitions();
+    topic.error().is_none()
+        && !partitions.is_empty()
+        && partitions
+            .iter()
+            .all(|partition| partition.error().is_none())
 }
 
 fn client_config(kafka: &KafkaConfig, config: &ConsumerConfig) -> ClientConfig {

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::{
     SortColumn, SortOptions, concat_batches, filter_record_batch, lexsort_to_indices, take,
 };
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use iceberg::spec::{DataFile, Literal, Struct, Transform};
+use iceberg::spec::{DataFile, Literal, Struct};
 use iceberg::table::Table;
 use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::ConsumerError;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
+use crate::columns::Columns;
 
 /// Writes the rows of a batch as data files that no snapshot names yet.
 ///
@@ -43,7 +41,11 @@ pub async fn write_files(
 
 /// Days since the epoch, with the rows of each.
 fn by_day(table: &Table, rows: RecordBatch) -> Result<Vec<(i32, RecordBatch)>, ConsumerError> {
-    let days = days(table, &rows)?;
+    let days = Columns::of(table)?.days(&rows);
+    let days = days.map_err(|error| {
+        let error = ArrowError::ExternalError(Box::new(error));
+        ConsumerError::arrow("cannot tell the day of a row")(error)
+    })?;
     let mut distinct = days.clone();
     distinct.sort_unstable();
     distinct.dedup();
@@ -60,37 +62,6 @@ fn by_day(table: &Table, rows: RecordBatch) -> Result<Vec<(i32, RecordBatch)>, C
             Ok((day, rows))
         })
         .collect()
-}
-
-/// The day of each row, by the column that the table is partitioned by.
-fn days(table: &Table, rows: &RecordBatch) -> Result<Vec<i32>, ConsumerError> {
-    let unsupported = || {
-        ConsumerError::Lake(lake::LakeError::Table {
-            table: table.identifier().to_string(),
-            reason: "it is not partitioned by the day of one required timestamptz column"
-                .to_owned(),
-        })
-    };
-    let spec = table.metadata().default_partition_spec();
-    let [field] = spec.fields() else {
-        return Err(unsupported());
-    };
-    let schema = table.metadata().current_schema();
-    let column = schema
-        .name_by_field_id(field.source_id)
-        .and_then(|name| rows.column_by_name(name))
-        .filter(|column| {
-            field.transform == Transform::Day
-                && column.null_count() == 0
-                && matches!(
-                    column.data_type(),
-                    DataType::Timestamp(TimeUnit::Microsecond, _)
-                )
-        })
-        .ok_or_else(unsupported)?;
-    let times = column.as_primitive::<TimestampMicrosecondType>();
-    let day = |time: &i64| i32::try_from(time.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX);
-    Ok(times.values().iter().map(day).collect())
 }
 
 fn sort(table: &Table, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {

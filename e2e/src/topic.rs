@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use contract::names::{DEAD_LETTERS_TOPIC, FLIGHT_STATES_TOPIC, dead_letter_header};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
@@ -50,6 +52,20 @@ pub fn abort(brokers: &str, records: usize) {
     }
     producer.flush(LIMIT).expect("the records are written");
     producer.abort_transaction(LIMIT).expect("it is taken back");
+}
+
+/// Deletes every record of the states that is there now, as their age would.
+pub async fn expire(brokers: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> = client(brokers).create().expect("a client");
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(FLIGHT_STATES_TOPIC, partition, Offset::End)
+            .expect("an offset");
+    }
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await;
+    for partition in deleted.expect("an answer").elements() {
+        partition.error().expect("its records are deleted");
+    }
 }
 
 /// The bytes of one record of the first partition of the states.

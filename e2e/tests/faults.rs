@@ -1,5 +1,5 @@
-//! A registry outage, aborted transactions, records that cannot be decoded, a topic that was
-//! made again, and what a person gets wrong.
+//! A registry outage, a short one of Kafka, aborted transactions, records that cannot be decoded or
+//! have expired, a topic that was made again, and what a person gets wrong.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -172,6 +172,47 @@ async fn a_topic_that_was_made_again_stops_the_consumer() {
         log.contains("was made again") && log.contains("accept_recreated_topic"),
         "{log}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_has_expired_after_it_was_read_is_read_on() {
+    let setup = Setup::start();
+    let warehouse = setup.warehouse();
+    let mut load = setup.load(2, 100).await;
+    load.publish(2).await;
+    let process = setup.consumer("before").start();
+    expect_exactly(&warehouse, &load, LIMIT);
+    process.stop();
+    topic::expire(setup.kafka.brokers(), 2).await;
+    // The mark behind the last transaction is gone too: no row is.
+    let process = setup.consumer("after").start();
+    e2e::wait("partitions", LIMIT, || process.readiness().0.then_some(()));
+    load.publish(1).await;
+    expect_exactly(&warehouse, &load, LIMIT);
+    process.stop();
+    // What was never read is missing.
+    load.publish(1).await;
+    topic::expire(setup.kafka.brokers(), 2).await;
+    let mut process = setup.consumer("too-late").start();
+    assert_eq!(process.wait(LIMIT).code(), Some(2), "{}", process.log());
+    assert!(process.log().contains("accept_lost_records"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kafka_that_is_back_is_noticed_before_the_next_record() {
+    let mut setup = Setup::start();
+    let mut load = setup.load(1, 100).await;
+    load.publish(1).await;
+    let process = setup.consumer("consumer").start();
+    expect_exactly(&setup.warehouse(), &load, LIMIT);
+    assert!(process.readiness().0);
+    setup.kafka.server().kill();
+    e2e::wait("the outage", LIMIT, || {
+        (!process.readiness().0).then_some(())
+    });
+    setup.kafka.server().restart();
+    e2e::wait("its end", LIMIT, || process.readiness().0.then_some(()));
+    process.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
