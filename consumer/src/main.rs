@@ -3,20 +3,20 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use service::cli::CommonArgs;
+use service::cli::ServiceArgs;
 
 /// Appends the state vectors of Kafka to an Iceberg table, exactly once.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
-    common: CommonArgs,
+    service: ServiceArgs,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     service::cli::run(
-        &args.common,
+        &args.service,
         consumer::config::DEFAULTS,
         |config, health, shutdown| consumer::run(config, health, shutdown, None),
     )

@@ -4,21 +4,21 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use producer::{Config, DEFAULTS};
-use service::cli::CommonArgs;
+use service::cli::ServiceArgs;
 
 /// Asks OpenSky for all aircraft and publishes each answer to Kafka.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
-    common: CommonArgs,
+    service: ServiceArgs,
 }
 
 fn main() -> ExitCode {
     share_one_heap();
     let args = Args::parse();
     service::cli::run(
-        &args.common,
+        &args.service,
         &[DEFAULTS],
         |config: Config, health, shutdown| producer::run(config, health, shutdown, None),
     )

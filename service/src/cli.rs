@@ -14,9 +14,9 @@ use crate::config::{self, HttpConfig, Loader, LogConfig, LogFormat};
 use crate::fault::{Failure, Faulty, exit_with};
 use crate::health::Health;
 use crate::shutdown::Shutdown;
-use crate::{http, metrics, telemetry};
+use crate::{http, metrics, ready, telemetry};
 
-/// The flags that every service has; flatten them into its own.
+/// The flags that every program has.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CommonArgs {
     /// Configuration file.
@@ -49,6 +49,28 @@ impl CommonArgs {
     }
 }
 
+/// The flags of a service that is a process of its own; flatten them into its own.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServiceArgs {
+    /// The flags that other programs have too.
+    #[command(flatten)]
+    pub common: CommonArgs,
+
+    /// Ask the service that runs with this configuration whether it is ready, and end: with 0 if
+    /// it is, and else with 1.
+    #[arg(long)]
+    pub ready: bool,
+}
+
+impl From<CommonArgs> for ServiceArgs {
+    fn from(common: CommonArgs) -> ServiceArgs {
+        ServiceArgs {
+            common,
+            ready: false,
+        }
+    }
+}
+
 /// A configuration with the sections that [`run`] uses itself.
 pub trait ServiceConfig: DeserializeOwned + Serialize + JsonSchema {
     /// The endpoint for health and metrics.
@@ -70,7 +92,7 @@ pub trait ServiceConfig: DeserializeOwned + Serialize + JsonSchema {
 ///
 /// `defaults` are the texts of the service's own `default.toml` files.
 pub fn run<C, S, E, F>(
-    args: &CommonArgs,
+    args: &ServiceArgs,
     defaults: &[&'static str],
     service: impl FnOnce(C, Health, Shutdown) -> F,
 ) -> ExitCode
@@ -85,7 +107,7 @@ where
 /// As [`run`], where the HTTP endpoint has further routes, which `routes` makes from the
 /// configuration. They must not be those of [`http::serve`] again.
 pub fn run_with<C, S, E, F>(
-    args: &CommonArgs,
+    args: &ServiceArgs,
     defaults: &[&'static str],
     routes: impl FnOnce(&C) -> Router,
     service: impl FnOnce(C, Health, Shutdown) -> F,
@@ -102,7 +124,7 @@ where
 }
 
 fn try_run<C, S, E, F>(
-    args: &CommonArgs,
+    args: &ServiceArgs,
     defaults: &[&'static str],
     routes: impl FnOnce(&C) -> Router,
     service: impl FnOnce(C, Health, Shutdown) -> F,
@@ -112,11 +134,16 @@ where
     E: Faulty + Send + Sync + 'static,
     F: Future<Output = Result<S, E>>,
 {
-    let loader = defaults.iter().fold(args.loader(), |l, d| l.defaults(d));
+    let loader = defaults
+        .iter()
+        .fold(args.common.loader(), |l, d| l.defaults(d));
     let config: C = loader.load()?;
-    if args.print_config {
+    if args.common.print_config {
         print!("{}", config::print(&config));
         return Ok(());
+    }
+    if args.ready {
+        return Ok(ready::ask(&config.http().listen).map_err(Failure::new)?);
     }
     config.check()?;
     telemetry::init(config.log())?;
@@ -154,7 +181,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(flatten)]
-        common: CommonArgs,
+        service: ServiceArgs,
     }
 
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -188,10 +215,10 @@ mod tests {
         }
     }
 
-    fn common(flags: &[&str]) -> CommonArgs {
+    fn flags(flags: &[&str]) -> ServiceArgs {
         Cli::try_parse_from(std::iter::once(&"test").chain(flags))
             .unwrap()
-            .common
+            .service
     }
 
     fn none(_: &Config) -> Router {
@@ -205,8 +232,8 @@ mod tests {
 
     #[test]
     fn flags_become_overrides() {
-        let args = common(&["--set", "log.level=warn,a=b", "--log-format", "json"]);
-        let config: Config = args.loader().load().unwrap();
+        let args = flags(&["--set", "log.level=warn,a=b", "--log-format", "json"]);
+        let config: Config = args.common.loader().load().unwrap();
         assert_eq!(config.log.level, "warn,a=b");
         assert_eq!(config.log.format, LogFormat::Json);
         for wrong in [
@@ -221,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_service_gets_its_configuration_and_its_error_keeps_its_fault() {
-        let args = common(&["--set", "log.level=error"]);
+        let args = flags(&["--set", "log.level=error"]);
         let service = async |config: Config, health: Health, shutdown: Shutdown| {
             assert_eq!(config.http.listen, "127.0.0.1:0");
             assert_eq!(config.log.level, "error");
@@ -236,13 +263,37 @@ mod tests {
 
     #[test]
     fn nothing_is_started_to_print_or_with_a_wrong_configuration() {
-        try_run(&common(&["--print-config"]), &[], none, never).unwrap();
-        let args = common(&["--set", "http.lisen=x"]);
+        try_run(&flags(&["--print-config"]), &[], none, never).unwrap();
+        let args = flags(&["--set", "http.lisen=x"]);
         let error = try_run(&args, &[], none, never).unwrap_err();
         assert_eq!(fault_of(&error), Fault::Configuration);
         // What the service itself refuses comes before the address is even tried.
-        let args = common(&["--set", "log.level=away", "--set", "http.listen=nowhere"]);
+        let args = flags(&["--set", "log.level=away", "--set", "http.listen=nowhere"]);
         let error = try_run(&args, &[], none, never).unwrap_err();
         assert_eq!(error.to_string(), "the broker is away");
+    }
+    #[test]
+    fn readiness_is_asked_where_the_service_listens() {
+        // Nobody takes connections there: this is only how a port is had that is free.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = format!("http.listen={}", free.local_addr().unwrap());
+        drop(free);
+        for (listen, fault, text) in [
+            (
+                listen.as_str(),
+                Fault::Dependency,
+                "no answer from 127.0.0.1:",
+            ),
+            (
+                "http.listen=127.0.0.1:0",
+                Fault::Configuration,
+                "http.listen is",
+            ),
+        ] {
+            let args = flags(&["--ready", "--set", listen]);
+            let error = try_run(&args, &[], none, never).unwrap_err();
+            assert_eq!(fault_of(&error), fault);
+            assert!(error.to_string().starts_with(text), "{error}");
+        }
     }
 }

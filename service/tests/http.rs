@@ -9,6 +9,7 @@ use axum::routing::get;
 use reqwest::StatusCode;
 use service::health::Health;
 use service::http::{Server, serve};
+use service::ready;
 use service::shutdown::Shutdown;
 
 async fn start(health: &Health, extra: Router, shutdown: &Shutdown) -> Server {
@@ -27,6 +28,19 @@ async fn fetch(server: &Server, path: &str) -> (StatusCode, String) {
     let url = format!("http://{}{path}", server.addr);
     let response = client().get(url).send().await.unwrap();
     (response.status(), response.text().await.unwrap())
+}
+
+/// What `--ready` says of the server, without its address.
+async fn asked(server: &Server) -> String {
+    let listen = server.addr.to_string();
+    let asked = listen.clone();
+    let answer = tokio::task::spawn_blocking(move || ready::ask(&asked))
+        .await
+        .unwrap();
+    match answer {
+        Ok(()) => "ready".into(),
+        Err(error) => error.to_string().replace(&format!("{listen} "), ""),
+    }
 }
 
 #[tokio::test]
@@ -56,7 +70,12 @@ async fn health_is_as_the_components_say() {
             r#"{"alive":true,"ready":false,"components":{"kafka":{"state":"not_ready","reason":"broker is away"}}}"#.into()
         )
     );
+    assert_eq!(
+        asked(&server).await,
+        "answers \"HTTP/1.0 503 Service Unavailable\""
+    );
     kafka.ready();
+    assert_eq!(asked(&server).await, "ready");
     assert_eq!(
         codes().await,
         (

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::cli::{CommonArgs, ServiceConfig};
+use service::cli::{ServiceArgs, ServiceConfig};
 use service::config::{HttpConfig, LogConfig};
 use service::fault::{Failure, Fault, Faulty};
 use service::health::Health;
@@ -17,7 +17,7 @@ use service::shutdown::Shutdown;
 #[command(version)]
 struct Args {
     #[command(flatten)]
-    common: CommonArgs,
+    service: ServiceArgs,
 }
 
 /// The sections the simulator reads.
@@ -62,7 +62,7 @@ impl Faulty for Error {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    service::cli::run(&args.common, &[simulator::DEFAULTS], run)
+    service::cli::run(&args.service, &[simulator::DEFAULTS], run)
 }
 
 async fn run(config: Config, health: Health, shutdown: Shutdown) -> Result<(), Error> {

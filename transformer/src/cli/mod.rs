@@ -15,7 +15,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use service::cli::CommonArgs;
+use service::cli::{CommonArgs, ServiceArgs};
 use service::fault::{Failure, exit_with};
 use tokio::sync::watch;
 
@@ -29,7 +29,7 @@ pub const DEFAULTS: [&str; 2] = [lake::config::DEFAULTS, crate::config::DEFAULTS
 #[command(name = "transformer", version)]
 struct Args {
     #[command(flatten)]
-    common: CommonArgs,
+    service: ServiceArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -65,11 +65,12 @@ enum Command {
 /// The whole life of the process.
 pub fn main() -> ExitCode {
     let Args {
-        mut common,
+        mut service,
         command,
     } = Args::parse();
+    let common = service.common.clone();
     let mode = match command {
-        Some(command) if !common.print_config => match command {
+        Some(command) if !common.print_config && !service.ready => match command {
             Command::Run => Some(Mode::Continuous),
             Command::Once => Some(Mode::Once),
             Command::Refresh(args) => return tasks::run(common, |config| args.task(config)),
@@ -93,11 +94,11 @@ pub fn main() -> ExitCode {
     };
     if let Some(mode) = mode {
         let key = "transformer.mode".to_owned();
-        common.set.push((key, mode.as_str().to_owned()));
+        service.common.set.push((key, mode.as_str().to_owned()));
     }
     let (sender, status) = watch::channel(Status::default());
     service::cli::run_with(
-        &common,
+        &service,
         &DEFAULTS,
         |config: &Config| api::router(config.transformer.published.clone(), status),
         |config, health, shutdown| crate::run(config, health, shutdown, Some(sender)),

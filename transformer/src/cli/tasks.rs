@@ -74,5 +74,5 @@ pub(super) fn run(
         }
         Ok::<_, Error>(())
     };
-    service::cli::run(&common, &DEFAULTS, work)
+    service::cli::run(&common.into(), &DEFAULTS, work)
 }
