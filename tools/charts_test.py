@@ -320,21 +320,6 @@ class Rendered(unittest.TestCase):
         for secret in re.findall(r"^(?:once|follow) \w+ ([a-z-]+) ", script, re.M):
             self.assertTrue(f"| `{secret}` |" in docs, secret)
 
-    def test_compose_has_the_same_images_and_ports(self):
-        deployed = {
-            program(labels): spec["containers"][0]
-            for thing, spec, labels in pods(rendered()["minikube-all"]) if thing["kind"] != "Pod"
-        }
-        for file in ROOT.glob("compose.yaml"):
-            for service, about in yaml.safe_load(file.read_text())["services"].items():
-                if service not in deployed:
-                    continue
-                image = deployed[service]["image"].replace(":1.2.3", ":")
-                self.assertTrue(about["image"].startswith(image), f"{service}: {about['image']}")
-                there = {str(port["containerPort"]) for port in deployed[service]["ports"]}
-                for port in about.get("ports", []):
-                    self.assertIn(str(port).rpartition(":")[2], there, service)
-
     def test_metrics_exist(self):
         code = "".join(
             f.read_text() for crate in ("producer", "consumer", "transformer", "service")

@@ -95,5 +95,8 @@ helmfile_run() {
     (cd "$root" && helmfile --file Helmfile.yaml --environment "$environment" "$@")
 }
 
+# Contrail's version, which is the tag of its images too.
+version() { sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1; }
+
 # The folder of the data on a node of Minikube.
 data_path() { echo "${DATA_PATH:-/data/contrail}"; }

@@ -3,7 +3,8 @@
 # their roles. Needs PostgreSQL's programs in PATH, and writes to the data and the socket's folder only.
 set -eu
 export PGDATA=/var/lib/postgresql/data/pgdata
-export PGHOST=/var/run/postgresql PGUSER=postgres
+# Where the socket is.
+export PGHOST=${PGHOST:-/var/run/postgresql} PGUSER=postgres
 
 if [ ! -e "$PGDATA/PG_VERSION" ]; then
     # Made beside and renamed: a start that is cut short leaves nothing half-made.
