@@ -56,27 +56,7 @@ create table if not exists aircraft_parts (
 
 -- @merge
 insert into aircraft_day_waiting by name
-with hours as (
-    select * from new_aircraft_hours
-)
-select
-    utc_date(hour) as day,
-    aircraft,
-    callsign,
-    origin_country,
-    sum(observations)::bigint as observations,
-    sum(altitude_sum) as altitude_sum,
-    sum(altitude_count)::bigint as altitude_count,
-    max(altitude_max) as altitude_max,
-    sum(velocity_sum) as velocity_sum,
-    sum(velocity_count)::bigint as velocity_count,
-    max(velocity_max) as velocity_max,
-    min(first_seen) as first_seen,
-    max(last_seen) as last_seen,
-    sum(ground)::bigint as ground,
-    sum(airborne)::bigint as airborne,
-from hours
-group by all;
+select utc_date(hour) as day, * exclude (hour) from new_aircraft_hours;
 
 -- Which parts of the mart a batch has changed: 64 by the beginning of the address, and one for
 -- those that are none.

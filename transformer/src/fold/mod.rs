@@ -20,7 +20,7 @@
 //! - [`seen`]: who was seen when; [`recall`]: the same of earlier batches, from the lake.
 //! - `measures`, `quality`, `groups`: what is added up.
 //! - `points`: rows as points of tracks; `again`: the same of earlier batches, from the lake.
-//! - `worker`: the pass. `newest`: the rows of the newest poll. `tables`: the result as Arrow.
+//! - `worker`: the pass. `row`: one row of it. `newest`: the rows of the newest poll. `tables`: the result as Arrow.
 
 pub(crate) mod again;
 mod columns;
@@ -32,6 +32,7 @@ mod points;
 mod quality;
 pub(crate) mod recall;
 pub(crate) mod registry;
+mod row;
 pub(crate) mod seen;
 mod tables;
 mod worker;

@@ -11,7 +11,8 @@ use arrow::error::ArrowError;
 use super::measures::{CellSlotKey, Occupied, Poll};
 use super::quality::Rule;
 use super::registry::Texts;
-use super::worker::{Totals, narrow};
+use super::row::narrow;
+use super::worker::Totals;
 use super::{Batch, MICROS_PER_HOUR, Piece, Table};
 use crate::Error;
 

@@ -1,5 +1,5 @@
 //! The pass over the rows: each is looked at once, counted or recognised as a repeat, and added
-//! to the groups it belongs to.
+//! to the groups it belongs to (`row`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,16 +9,14 @@ use arrow::array::{Array, BooleanArray, Float64Array, TimestampMicrosecondArray}
 
 use super::columns::{Rows, Shape, Wanted};
 use super::groups::Absorb;
-use super::measures::{
-    CellDayKey, CellDays, CellSlotKey, CellSlots, Emergency, HourKey, Hours, Poll, RegionPoll,
-    fine_cell,
-};
+use super::measures::{CellDays, CellSlots, Emergency, Hours, Poll, RegionPoll};
 use super::names::{Entries, NULL};
 use super::points::Points;
 use super::quality::{Quality, Rule};
 use super::registry::{Callsign, Country};
+use super::row::Row;
 use super::seen::Seen;
-use super::{Batch, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_SLOT};
+use super::{Batch, MICROS_PER_HOUR};
 use crate::flights::{Runs, Tracks};
 
 /// What the pass reads of each row.
@@ -38,9 +36,6 @@ pub(super) const COLUMNS: &Wanted = &[
     ("on_ground", Shape::Flag),
     ("vertical_rate", Shape::Double),
 ];
-
-/// A position older than this is stale.
-const STALE: i64 = 60_000_000;
 
 /// Of a poll that arrived more often than this, the rest counts as having arrived together.
 const ARRIVALS: usize = 16;
@@ -320,144 +315,6 @@ pub(super) fn turns(arrivals: &Arrivals) -> usize {
     most.unwrap_or(1).clamp(1, ARRIVALS)
 }
 
-/// A row that counts.
-struct Row {
-    time: i64,
-    hour: i64,
-    aircraft: u32,
-    callsign: Callsign,
-    country: Country,
-    latitude: Option<f64>,
-    longitude: Option<f64>,
-    altitude: Option<f64>,
-    velocity: Option<f64>,
-    on_ground: Option<bool>,
-    /// How much older than the poll its position is, in microseconds.
-    age: Option<i64>,
-}
-
-/// The quality flags of a state.
-#[derive(Clone, Copy)]
-struct Flags {
-    has_position: bool,
-    position_in_range: bool,
-    velocity_in_range: bool,
-}
-
-impl Flags {
-    #[inline]
-    fn ok(self) -> bool {
-        self.has_position && self.position_in_range && self.velocity_in_range
-    }
-}
-
-impl Row {
-    #[inline]
-    fn flags(&self) -> Flags {
-        let within = |value: Option<f64>, limit: f64| {
-            value.is_some_and(|value| (-limit..=limit).contains(&value))
-        };
-        Flags {
-            has_position: self.latitude.is_some() && self.longitude.is_some(),
-            position_in_range: within(self.latitude, 90.0) && within(self.longitude, 180.0),
-            velocity_in_range: self
-                .velocity
-                .is_none_or(|velocity| (0.0..=400.0).contains(&velocity)),
-        }
-    }
-
-    #[inline]
-    fn check(&self, checks: &mut super::quality::Checks, flags: Flags) {
-        let if_position = |passes: bool| flags.has_position.then_some(passes);
-        checks.count(Rule::HasPosition, Some(flags.has_position));
-        checks.count(Rule::PositionInRange, if_position(flags.position_in_range));
-        checks.count(
-            Rule::VelocityInRange,
-            self.velocity.map(|_| flags.velocity_in_range),
-        );
-        checks.count(Rule::DqOk, Some(flags.ok()));
-        let altitude = |altitude: f64| (-500.0..=20_000.0).contains(&altitude);
-        checks.count(Rule::AltitudeInRange, self.altitude.map(altitude));
-        let fresh = self.age.map(|age| age <= STALE);
-        checks.count(Rule::FreshPosition, fresh.filter(|_| flags.has_position));
-        let country = (!self.country.is_null()).then(|| !self.country.is_unmapped());
-        checks.count(Rule::KnownCountry, country);
-        let callsign = (self.callsign.0 != NULL).then(|| !self.callsign.is_malformed());
-        checks.count(Rule::CallsignForm, callsign);
-    }
-
-    #[inline]
-    fn add_to_poll(&self, poll: &mut Poll, flags: Flags) {
-        poll.total += 1;
-        poll.with_position += i64::from(flags.has_position);
-        poll.dq_ok += i64::from(flags.ok());
-        poll.ground.add(self.on_ground);
-        poll.velocity.add(self.velocity);
-        poll.note_country(self.country);
-        if let Some(region) = poll.regions.get_mut(self.country.region()) {
-            region.total += 1;
-            region.dq_ok += i64::from(flags.ok());
-            region.ground.add(self.on_ground);
-            region.velocity.add(self.velocity);
-            if self.on_ground == Some(false) {
-                region.velocity_in_air.add(self.velocity);
-            }
-        }
-    }
-
-    #[inline]
-    fn add_to_groups(&self, totals: &mut Totals, batch: &Batch) {
-        let hour = totals.hours.of(HourKey {
-            hour: self.hour,
-            aircraft: self.aircraft,
-            callsign: self.callsign,
-            country: self.country,
-        });
-        hour.observations += 1;
-        hour.altitude.add(self.altitude);
-        hour.velocity.add(self.velocity);
-        hour.first_seen = hour.first_seen.min(self.time);
-        hour.last_seen = hour.last_seen.max(self.time);
-        hour.ground.add(self.on_ground);
-
-        let (true, Some(latitude), Some(longitude)) =
-            (self.on_ground == Some(false), self.latitude, self.longitude)
-        else {
-            return;
-        };
-        let cell = (floor(latitude) + 90) * 361 + floor(longitude) + 180;
-        let day = totals.cell_days.of(CellDayKey {
-            day: narrow(self.time.div_euclid(MICROS_PER_DAY)),
-            cell,
-            aircraft: self.aircraft,
-        });
-        day.add(self.altitude);
-        if self.time >= batch.slots_from {
-            let slot = totals.cell_slots.of(CellSlotKey {
-                slot: narrow(self.time.div_euclid(MICROS_PER_SLOT)),
-                cell: fine_cell(
-                    floor(latitude / batch.cell_degrees),
-                    floor(longitude / batch.cell_degrees),
-                ),
-                aircraft: self.aircraft,
-            });
-            slot.add(self.altitude);
-        }
-    }
-
-    fn emergency(&self, squawk: u32) -> Emergency {
-        Emergency {
-            aircraft: self.aircraft,
-            callsign: self.callsign,
-            squawk,
-            time: self.time,
-            latitude: self.latitude,
-            longitude: self.longitude,
-            altitude: self.altitude,
-        }
-    }
-}
-
 impl Totals {
     #[inline]
     fn note_newest(&mut self, time: i64, first: Place, at: usize) {
@@ -525,37 +382,4 @@ fn double_at(column: &Float64Array, at: usize) -> Option<f64> {
 #[inline]
 fn flag_at(column: &BooleanArray, at: usize) -> Option<bool> {
     column.is_valid(at).then(|| column.values().value(at))
-}
-
-/// The largest whole number that is not above `value`, which is a position or a cell of one.
-#[expect(clippy::cast_possible_truncation, reason = "a cast to i32 saturates")]
-#[inline]
-fn floor(value: f64) -> i32 {
-    let whole = value as i32;
-    whole - i32::from(value < f64::from(whole))
-}
-
-#[inline]
-pub(super) fn narrow(value: i64) -> i32 {
-    i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_begins_at_its_south_western_corner() {
-        let cases = [
-            (0.0, 0),
-            (0.9, 0),
-            (-0.1, -1),
-            (-1.0, -1),
-            (90.0, 90),
-            (-180.0, -180),
-        ];
-        for (value, cell) in cases {
-            assert_eq!(floor(value), cell, "{value}");
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! At every step a refresh may end; what the next start finds is right.
 
 use crate::support::recompute::compare;
-use crate::support::{Bench, Row, row};
+use crate::support::{Bench, Row, poll};
 use transformer::Transformer;
 
 const POINTS: [&str; 8] = [
@@ -14,13 +14,6 @@ const POINTS: [&str; 8] = [
     "transformer.current.before",
     "transformer.current.after",
 ];
-
-fn poll(number: i64) -> Vec<Row> {
-    let aircraft = 0..20;
-    aircraft
-        .map(|n| row(&format!("{:06x}", 4096 + n), 1_758_924_000 + number * 60))
-        .collect()
-}
 
 /// Counts and publishes once; stops at the first error, as a crash would.
 async fn work(bench: &Bench) -> Result<(), transformer::Error> {

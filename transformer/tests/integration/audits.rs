@@ -2,18 +2,13 @@
 
 use std::path::Path;
 
-use crate::support::{Bench, Row, row};
+use crate::support::{Bench, EVENING, Row, rows_at};
 use transformer::runs::{RunStatus, listing};
 use transformer::{Error, Transformer};
 
-const START: i64 = 1_758_924_000;
-
 /// A poll of so many aircraft, at a number of minutes.
 fn poll(aircraft: i64, minute: i64) -> Vec<Row> {
-    let aircraft = 0..aircraft;
-    aircraft
-        .map(|n| row(&format!("{:06x}", 4096 + n), START + minute * 60))
-        .collect()
+    rows_at(0..aircraft, EVENING + minute * 60)
 }
 
 /// A bench whose marts have one more: `probe`, a row for each poll, with these audits.

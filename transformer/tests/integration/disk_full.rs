@@ -5,20 +5,13 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::support::{Bench, Row, row};
+use crate::support::{Bench, poll, wait};
 use transformer::publish::Generation;
 use transformer::runs::{RunStatus, listing};
 
 const DEADLINE: Duration = Duration::from_secs(90);
-
-fn poll(number: i64) -> Vec<Row> {
-    let aircraft = 0..20;
-    aircraft
-        .map(|n| row(&format!("{:06x}", 4096 + n), 1_758_924_000 + number * 60))
-        .collect()
-}
 
 /// A process with a file system of its own, which nobody else sees but through `/proc`.
 struct Confined {
@@ -138,17 +131,6 @@ fn get(port: u16, path: &str) -> Option<String> {
     Some(text)
 }
 
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < DEADLINE, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// Generation and rows that readers see in a folder.
 fn published(folder: &Path) -> Option<(u64, i64)> {
     let generation = Generation::current(folder).ok()??;
@@ -192,16 +174,16 @@ async fn a_full_disk_keeps_the_old_generation_says_so_and_goes_on_when_there_is_
     let confined = Confined::start(&mount, 64, &arguments);
     let marts = confined.seen(&bench.config.transformer.published);
     let logs = confined.seen(&bench.config.transformer.logs);
-    wait("the first generation", || {
+    wait(DEADLINE, "the first generation", || {
         published(&marts).filter(|(_, rows)| *rows == 20)
     });
     let ready = |port| readiness(port).filter(|text| text.starts_with("HTTP/1.1 200"));
-    wait("readiness", || ready(port));
+    wait(DEADLINE, "readiness", || ready(port));
     let (before, _) = published(&marts).unwrap();
 
     confined.fill();
     bench.append(&poll(1)).await;
-    let said = wait("the word that the disk is full", || {
+    let said = wait(DEADLINE, "the word that the disk is full", || {
         readiness(port).filter(|text| text.contains("the disk is full"))
     });
     assert!(said.starts_with("HTTP/1.1 503"), "{said}");
@@ -211,27 +193,27 @@ async fn a_full_disk_keeps_the_old_generation_says_so_and_goes_on_when_there_is_
         let about = posted.iter().filter(|text| text.contains(about));
         about.cloned().collect::<Vec<String>>()
     };
-    let first = wait("a notification", || told("not refreshed").first().cloned());
+    let first = wait(DEADLINE, "a notification", || told("not refreshed").first().cloned());
     assert!(
         first.contains("the disk is full") && first.contains("make room"),
         "{first}"
     );
-    wait("further tries", || {
+    wait(DEADLINE, "further tries", || {
         failures(port).filter(|count| *count >= 4)
     });
     assert_eq!(published(&marts), Some((before, 20)));
 
     confined.make_room();
-    let (after, _) = wait("what was counted meanwhile", || {
+    let (after, _) = wait(DEADLINE, "what was counted meanwhile", || {
         published(&marts).filter(|(_, rows)| *rows == 40)
     });
     assert!(after > before);
-    wait("readiness again", || ready(port));
-    wait("the word that it is over", || {
+    wait(DEADLINE, "readiness again", || ready(port));
+    wait(DEADLINE, "the word that it is over", || {
         told("refreshed again").first().map(drop)
     });
     assert_eq!(told("not refreshed").len(), 1, "it is told once");
-    let known = wait("the end of the run", || {
+    let known = wait(DEADLINE, "the end of the run", || {
         let known = listing::list(&logs, 1000, None).unwrap();
         (known[0].status == RunStatus::Succeeded).then_some(known)
     });

@@ -2,7 +2,7 @@
 //! the lake is found where it is now.
 
 use crate::support::recompute::compare;
-use crate::support::{Bench, Row, row};
+use crate::support::{Bench, Row, rows_at};
 use transformer::Transformer;
 
 /// 2025-09-26T08:00:00Z: all polls are of one day.
@@ -12,9 +12,7 @@ const POLLS: i64 = 60;
 
 /// So many aircraft of one poll, from the first of them on.
 fn poll(number: i64, aircraft: std::ops::Range<i64>) -> Vec<Row> {
-    aircraft
-        .map(|n| row(&format!("{:06x}", 4096 + n), START + number * 60))
-        .collect()
+    rows_at(aircraft, START + number * 60)
 }
 
 async fn catch_up(bench: &Bench) {

@@ -2,20 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::support::{Bench, Row, row};
+use crate::support::{Bench, poll, wait};
 use transformer::runs::{Kind, Run, RunStatus, listing};
 use transformer::{Mode, Transformer};
 
 const DEADLINE: Duration = Duration::from_secs(60);
-
-fn poll(number: i64) -> Vec<Row> {
-    let aircraft = 0..20;
-    aircraft
-        .map(|n| row(&format!("{:06x}", 4096 + n), 1_758_924_000 + number * 60))
-        .collect()
-}
 
 /// The program `transformer` on the folders of a bench.
 struct Program {
@@ -74,17 +67,6 @@ impl Drop for Running {
 
 fn runs(bench: &Bench) -> Vec<Run> {
     listing::list(&bench.config.transformer.logs, 100, None).unwrap()
-}
-
-fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < DEADLINE, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[tokio::test]
@@ -232,7 +214,7 @@ async fn a_second_one_is_refused_by_name_of_the_holder_until_it_is_killed() {
     bench.append(&poll(0)).await;
     let program = Program::new(&bench);
     let service = program.start(&["run"]);
-    wait("the first generation", || {
+    wait(DEADLINE, "the first generation", || {
         runs(&bench)
             .iter()
             .find(|run| run.status == RunStatus::Succeeded)
@@ -299,7 +281,7 @@ async fn a_schedule_runs_by_the_clock_also_when_there_is_nothing_new() {
     bench.append(&poll(0)).await;
     let program = Program::new(&bench);
     let service = program.start(&[]);
-    let known = wait("two runs of the schedule", || {
+    let known = wait(DEADLINE, "two runs of the schedule", || {
         let ended = |run: &Run| run.status == RunStatus::Succeeded;
         Some(runs(&bench)).filter(|runs| runs.iter().filter(|run| ended(run)).count() >= 2)
     });
@@ -324,7 +306,7 @@ async fn a_schedule_runs_by_the_clock_also_when_there_is_nothing_new() {
     bench.config.transformer.keep_runs = Duration::from_secs(100 * 365 * 86_400);
     let program = Program::new(&bench);
     let _service = program.start(&[]);
-    wait("the run that was missed", || {
+    wait(DEADLINE, "the run that was missed", || {
         runs(&bench)
             .iter()
             .find(|run| run.run_id > old.run_id)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::recompute::compare;
-use crate::support::{Bench, row};
+use crate::support::{Bench, EVENING, row, rows_at};
 use service::health::Health;
 use service::shutdown::Shutdown;
 use tokio::sync::watch;
@@ -26,9 +26,7 @@ async fn it_follows_the_lake_and_ends_when_told() {
     let running = tokio::spawn(running);
     let mut rows = Vec::new();
     for poll in 0..3 {
-        let more: Vec<_> = (0..10)
-            .map(|n| row(&format!("{:06x}", 4096 + n), 1_758_924_000 + poll * 30))
-            .collect();
+        let more = rows_at(0..10, EVENING + poll * 30);
         bench.append(&more).await;
         rows.extend(more);
         let wanted = rows.len() as u64;
@@ -48,7 +46,7 @@ async fn once_ends_with_everything_published() {
     let mut bench = Bench::new().await;
     bench.config.transformer.mode = Mode::Once;
     let rows: Vec<_> = (0..50)
-        .map(|n| row("3c6444", 1_758_924_000 + n * 30))
+        .map(|n| row("3c6444", EVENING + n * 30))
         .collect();
     bench.append(&rows).await;
     for _ in 0..2 {

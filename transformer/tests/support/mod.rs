@@ -7,9 +7,10 @@ pub mod flights;
 pub mod recompute;
 pub mod replace;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::builder::ArrayBuilder;
 use arrow::array::{
@@ -67,6 +68,33 @@ pub fn row(icao24: &str, time: i64) -> Row {
         time_position: Some(time),
         last_contact: Some(time),
         time,
+    }
+}
+
+/// 2025-09-26T22:00:00Z.
+pub const EVENING: i64 = 1_758_924_000;
+
+/// One poll of such aircraft, from the first number to before the last, at a time in seconds.
+pub fn rows_at(aircraft: Range<i64>, time: i64) -> Vec<Row> {
+    aircraft
+        .map(|n| row(&format!("{:06x}", 4096 + n), time))
+        .collect()
+}
+
+/// A poll of twenty aircraft, `number` minutes into the evening.
+pub fn poll(number: i64) -> Vec<Row> {
+    rows_at(0..20, EVENING + number * 60)
+}
+
+/// Looks until there is something to see; only a failure waits for the limit.
+pub fn wait<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < limit, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
