@@ -37,6 +37,7 @@ download() {
 
 # unzip_to ARCHIVE DIRECTORY: by unzip, or by Python where that is what there is.
 unzip_to() {
+    have unzip || have python3 || apt_install "archives cannot be unpacked" unzip
     if have unzip; then
         unzip -q -o "$1" -d "$2"
     else

@@ -7,20 +7,27 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What is fetched by `./task setup:charts` serves where the machine has none of its own.
 PATH=$PATH:$root/.tools/charts/bin
 
-# One environment of Helmfile.yaml; see docs/deploy.md.
-environment=${DEPLOY_ENVIRONMENT:-minikube}
-
-# Settings of .env that the deployment takes. What is set in the environment already counts more.
+# The settings of .env and of the environment, which counts more: every script begins with them.
 load_settings() {
+    [ ! -e "$root/.env" ] || read_settings <"$root/.env"
+    # One environment of Helmfile.yaml; see docs/deploy.md.
+    environment=${DEPLOY_ENVIRONMENT:-minikube}
+    # The user's own choice of a cluster stays as it is.
+    if [ -n "${KUBE_CONTEXT:-}" ] && have kubectl; then
+        # shellcheck disable=SC2329 # All who source this call it.
+        kubectl() { command kubectl --context "$KUBE_CONTEXT" "$@"; }
+        export HELM_KUBECONTEXT=$KUBE_CONTEXT
+    fi
+}
+read_settings() {
     local line name value
-    [ -e "$root/.env" ] || return 0
     while IFS= read -r line || [ -n "$line" ]; do
         line=${line#export }
         [[ $line =~ ^([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
         name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
         [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]] && value=${BASH_REMATCH[1]}
         [ -n "${!name:-}" ] || export "$name=$value"
-    done <"$root/.env"
+    done
 }
 
 # at_least HAVE WANT: whether version HAVE is not older.
@@ -70,7 +77,7 @@ need() {
     done
 }
 
-context() { kubectl config current-context 2>/dev/null || echo none; }
+context() { echo "${KUBE_CONTEXT:-$(kubectl config current-context 2>/dev/null || echo none)}"; }
 is_minikube() { have minikube && [ "$(context)" = "${MINIKUBE_PROFILE:-minikube}" ]; }
 reachable() { kubectl --request-timeout=5s get --raw /readyz >/dev/null 2>&1; }
 # Whether the cluster has a stack of ours.
@@ -83,7 +90,7 @@ has_namespace() {
 # A cluster that nobody named is only taken where it is a Minikube.
 need_cluster() {
     need kubectl
-    [ -z "${KUBE_CONTEXT:-}" ] || kubectl config use-context "$KUBE_CONTEXT" >/dev/null ||
+    [ -z "${KUBE_CONTEXT:-}" ] || kubectl config get-contexts "$KUBE_CONTEXT" >/dev/null 2>&1 ||
         die "kubectl knows no context $KUBE_CONTEXT; kubectl config get-contexts lists them"
     reachable || die "no cluster answers (context $(context)); run ./task start-minikube, or set KUBE_CONTEXT"
     is_minikube || [ -n "${KUBE_CONTEXT:-}${KUBECONFIG:-}" ] ||
@@ -92,7 +99,8 @@ need_cluster() {
 
 # helmfile_run ARGUMENT…
 helmfile_run() {
-    (cd "$root" && helmfile --file Helmfile.yaml --environment "$environment" "$@")
+    (cd "$root" && helmfile --file Helmfile.yaml --environment "$environment" \
+        ${KUBE_CONTEXT:+--kube-context "$KUBE_CONTEXT"} "$@")
 }
 
 # Contrail's version, which is the tag of its images too.
