@@ -168,7 +168,8 @@ impl Subject {
                 format!("{days}: with every mart, the large ones too"),
                 &Sample::milliseconds(&self.full),
                 "ms",
-            ),
+            )
+            .aim(Aim::AtMost(500.0)),
         ])
     }
 }
