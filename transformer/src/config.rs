@@ -163,6 +163,7 @@ impl TransformerConfig {
     pub fn validate(&self) -> Result<(), crate::Error> {
         Schedule::of(self)?;
         crate::engine::cell_degrees(self)?;
+        crate::engine::Retention::of(self.retention, self.daily_retention)?;
         crate::publish::postgres::check(&self.postgres)
     }
 }

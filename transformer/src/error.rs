@@ -25,7 +25,9 @@ pub enum Error {
     #[error("data file {0:?} is not on a local file system, which is all that is supported")]
     NotLocal(String),
     /// A data file that the lake names does not exist.
-    #[error("data file {0:?} does not exist: the lake is damaged")]
+    #[error(
+        "data file {0:?} does not exist; the table was changed meanwhile, or a file was removed by hand"
+    )]
     FileGone(String),
     /// A data file is not the Parquet it should be.
     #[error("cannot read the data file {}: restore it, or take it out of the table", path.display())]

@@ -19,7 +19,7 @@
 //! - [`publish`]: generations, views, and their removal.
 //! - [`audit`]: what must hold of a generation before readers see it.
 //! - [`runs`]: what was done and how it ended, schedule, log files.
-//! - [`transformer`]: the two together, as the service uses them.
+//! - [`transformer`]: lake, private database, publisher and records together, as the service uses them.
 //! - [`run`]: the service's loop.
 //! - [`tasks`]: what a person asks for once.
 //! - [`query`]: reading the published marts; [`export`]: writing one to a file.

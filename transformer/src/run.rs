@@ -14,6 +14,7 @@ use crate::publish::Scope;
 use crate::publish::postgres::Home;
 use crate::runs::schedule::Schedule;
 use crate::runs::{Kind, listing};
+use crate::transformer::TRY_REFUSED_AGAIN;
 use crate::{Config, Error, Mode, Refreshed, Status, Transformer};
 
 /// During a long backlog readers see its progress this often.
@@ -132,7 +133,7 @@ impl Runner {
 
     async fn by_schedule(&mut self, schedule: &Schedule, shutdown: &Shutdown) -> Result<(), Error> {
         let section = &self.config.transformer;
-        let last = listing::last_of(&section.logs, Kind::Cron)?;
+        let last = listing::last_good(&section.logs, Kind::Cron)?;
         let now = Utc::now();
         let missed = last.is_some_and(|last| schedule.missed(last, now));
         let mut due = match missed && section.catch_up {
@@ -151,8 +152,10 @@ impl Runner {
                     schedule.after(Utc::now())
                 }
                 Err(error) => {
+                    let blocked = matches!(error, Error::Blocked { .. });
                     let pause = self.failed(error)?;
-                    Some(Utc::now() + pause)
+                    // Nothing is counted meanwhile that would change what an audit found.
+                    Some(Utc::now() + if blocked { TRY_REFUSED_AGAIN } else { pause })
                 }
             };
         }
@@ -163,6 +166,7 @@ impl Runner {
     async fn scheduled(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
         let mut transformer = self.open().await?;
         transformer.begin_run().await?;
+        transformer.try_refused();
         let mut done = self.everything(&mut transformer, shutdown).await;
         let ended = match &done {
             Ok(()) => transformer.end_run().await,

@@ -16,7 +16,8 @@ use crate::{Config, Error, Published, Transformer};
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// Count what is new, and write these marts anew, whether or not they have changed.
+    /// Count what is new, and write these marts anew, whether or not they have changed;
+    /// of those in parts the parts that have.
     Refresh {
         /// Names of marts.
         select: BTreeSet<String>,

@@ -21,7 +21,7 @@ use crate::tasks::Days;
 use crate::{Config, Error};
 
 /// When a generation that an audit has refused is tried again although nothing has come.
-const TRY_REFUSED_AGAIN: Duration = Duration::from_secs(300);
+pub(crate) const TRY_REFUSED_AGAIN: Duration = Duration::from_secs(300);
 
 /// An open transformer: the one writer of its folders.
 #[derive(Debug)]
@@ -121,11 +121,12 @@ impl Transformer {
         }
         self.table_snapshot = table.metadata().current_snapshot_id();
         self.schema = SourceSchema::of(table.metadata().current_schema());
-        // Files that were noted come first: only then may later changes move rows about.
-        let changes = if self.totals.waiting {
+        let watermark = self.blocking(|works| works.engine.watermark()).await?;
+        // Files that were noted come first: only then may later changes move rows about. Without a
+        // watermark everything begins anew, whatever waits.
+        let changes = if self.totals.waiting && watermark.is_some() {
             Changes::None
         } else {
-            let watermark = self.blocking(|works| works.engine.watermark()).await?;
             changes::since(&table, watermark.as_ref(), self.step_rows).await?
         };
         if changes == Changes::None && !self.totals.waiting {
@@ -154,6 +155,8 @@ impl Transformer {
     /// refreshes that follow. Nothing is published until then, even if the process ends before.
     /// Returns how many files wait. A file that has rows of other days too takes these along.
     pub async fn rebuild_days(&mut self, from: NaiveDate, to: NaiveDate) -> Result<u64, Error> {
+        // What has left the lake since must not be forgotten as if it could be counted again.
+        while self.refresh().await?.is_some() {}
         let schema = self.schema.clone();
         let work = move |works: &mut Works| {
             works.in_run(|works, _| {
@@ -185,6 +188,11 @@ impl Transformer {
             let same = *epoch == self.totals.epoch && *batch == self.totals.batch;
             same && at.elapsed() < TRY_REFUSED_AGAIN
         })
+    }
+
+    /// Lets what an audit has refused be tried again at once.
+    pub(crate) fn try_refused(&mut self) {
+        self.refused = None;
     }
 
     /// Looks at the age of what is published, which grows while nothing comes.
@@ -235,7 +243,13 @@ impl Transformer {
                     auditor,
                 };
                 let published = publisher.publish(engine, &schema, request)?;
-                engine.checkpoint()?;
+                // Readers have the generation, whatever becomes of this; the next one tries again.
+                if let Err(error) = engine.checkpoint() {
+                    tracing::warn!(
+                        error = error.in_full(),
+                        "the private database was not tidied"
+                    );
+                }
                 engine.give_back_room();
                 Ok(published)
             })?;
@@ -333,6 +347,7 @@ impl Transformer {
 
     /// Lets the days be counted that the lake has and the marts have not, within the retention.
     pub async fn backfill(&mut self, days: Days) -> Result<(), Error> {
+        while self.refresh().await?.is_some() {}
         let find = move |works: &mut Works| works.engine.missing_days(days);
         let missing = self.blocking(find).await?;
         if missing.is_empty() {

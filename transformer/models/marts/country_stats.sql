@@ -124,6 +124,8 @@ from days
 semi join forgotten using (origin_country, aircraft)
 group by all;
 
+drop table forgotten_country_aircraft;
+
 -- @select
 with days as (
     select * from country_day

@@ -24,13 +24,18 @@
 --       select * from operator_daily where unique_aircraft not between 1 and total_observations
 
 -- @parts
-select distinct utc_date(snapshot_time)::varchar as part
-from polls
-where last_batch > getvariable('published_batch')
-union
-select day::varchar
-from left_days
-where batch > getvariable('published_batch')
+with changed as (
+    select utc_date(snapshot_time) as day, last_batch
+    from polls
+    where last_batch > getvariable('published_batch')
+    union all
+    select day, batch
+    from left_days
+    where batch > getvariable('published_batch')
+)
+select day::varchar as part, max(last_batch) as last_batch
+from changed
+group by day
 
 -- @select
 with days as (

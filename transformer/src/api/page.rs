@@ -78,7 +78,7 @@ impl Page {
             }));
         };
         let sql = self.sql(name, &columns)?;
-        let mut rows = reader.query(&sql)?.to_objects(rfc3339);
+        let mut rows = reader.query(&sql)?.to_objects(written);
         let limit = self.limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -127,6 +127,23 @@ impl Page {
             self.offset
         ))
     }
+}
+
+/// Integers up to this one are exact in a JSON number, which many read as a double.
+const LARGEST_EXACT: u128 = 1 << 53;
+
+/// What is not written as DuckDB does.
+fn written(of: &str, value: &str) -> Option<String> {
+    rfc3339(of, value).or_else(|| large(of, value))
+}
+
+/// An integer that is more than a double can hold, as text.
+fn large(of: &str, value: &str) -> Option<String> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let is_large = digits
+        .parse()
+        .is_ok_and(|number: u128| number > LARGEST_EXACT);
+    (of.ends_with("INT") && is_large).then(|| value.to_owned())
 }
 
 /// A time as DuckDB writes it in UTC, as RFC 3339.
@@ -228,6 +245,21 @@ mod tests {
         ] {
             let said = sql(query).unwrap_err();
             assert!(said.contains(rule), "{query}: {said}");
+        }
+    }
+
+    #[test]
+    fn integers_that_a_double_cannot_hold_are_text() {
+        for (of, value, is_text) in [
+            ("BIGINT", "9007199254740992", false),
+            ("BIGINT", "9007199254740993", true),
+            ("BIGINT", "-7439428834527012945", true),
+            ("UBIGINT", "18446744073709551615", true),
+            ("BIGINT", "12", false),
+            ("DOUBLE", "1e300", false),
+            ("VARCHAR", "9007199254740993", false),
+        ] {
+            assert_eq!(written(of, value).is_some(), is_text, "{of} {value}");
         }
     }
 

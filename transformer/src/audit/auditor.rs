@@ -8,12 +8,15 @@ use chrono::{DateTime, Utc};
 use service::notify::Notifier;
 
 use super::history::History;
-use super::sql::{Files, shown};
-use super::{Audit, AuditStatus, Check, Finding, parse};
+use super::sql::{Files, count_in, repeated, shown};
+use super::{Audit, AuditStatus, Check, Finding, Severity, parse};
 use crate::Error;
 use crate::engine::Engine;
-use crate::models::Models;
+use crate::models::model::Kind;
+use crate::models::{Model, Models};
 use crate::publish::MartEntry;
+use crate::runs;
+use crate::schema::SourceSchema;
 
 /// A generation that is about to be published.
 #[derive(Clone, Copy)]
@@ -30,6 +33,18 @@ pub(crate) struct Subject<'a> {
     pub marts: &'a BTreeMap<String, MartEntry>,
     /// Whether it is made by following the lake, so that its newest poll should be of now.
     pub following: bool,
+    /// What of the lake views are audited on.
+    pub arrived: Option<&'a Arrived<'a>>,
+}
+
+/// The lake's rows that came since the generation before.
+pub(crate) struct Arrived<'a> {
+    /// Data files.
+    pub files: Vec<String>,
+    /// Their columns.
+    pub schema: &'a SourceSchema,
+    /// Where the window of the views begins, in microseconds since 1970.
+    pub since: i64,
 }
 
 /// Runs the audits and knows what they found before.
@@ -109,6 +124,7 @@ impl Auditor {
         let mut findings = Vec::new();
         for (mart, _) in written {
             let of_mart = self.audits.iter().filter(|audit| audit.mart == *mart);
+            let of_mart = of_mart.filter(|audit| files.is_level(audit));
             let audits: Vec<&Audit> = of_mart.collect();
             if audits.is_empty() {
                 continue;
@@ -136,7 +152,46 @@ impl Auditor {
                 findings.push(finding(audit, value, &refused));
             }
         }
+        if let Some(arrived) = subject.arrived.filter(|arrived| !arrived.files.is_empty()) {
+            engine.run("show what arrived", &files.show(arrived))?;
+            for view in engine.models().views() {
+                self.findings_of_view(engine, view, &files, &refused, &mut findings)?;
+            }
+        }
         Ok(findings)
+    }
+
+    fn findings_of_view(
+        &self,
+        engine: &Engine,
+        view: &Model,
+        files: &Files<'_>,
+        refused: &Files<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Error> {
+        let of_view = self.audits.iter().filter(|audit| audit.mart == view.name);
+        let audits: Vec<&Audit> = of_view.collect();
+        let Some(tables) = files.tables_of_view(engine.models(), view) else {
+            return Ok(());
+        };
+        let action = format!("audit {}", view.name);
+        let values = engine.numbers(
+            &action,
+            &count_in(&tables, &view.name, &audits),
+            audits.len(),
+        )?;
+        for (audit, value) in audits.into_iter().zip(values) {
+            let value = match &audit.check {
+                Check::Unique(columns) if value.is_some_and(|value| value > 0.0) => {
+                    let sql = format!("{tables} {}", repeated(&view.name, columns));
+                    engine.numbers(&action, &sql, 1)?.first().copied().flatten()
+                }
+                _ => value,
+            };
+            let Some(value) = value else { continue };
+            findings.push(finding(audit, value, refused));
+        }
+        Ok(())
     }
 }
 
@@ -188,19 +243,32 @@ fn status(audit: &Audit, value: f64) -> AuditStatus {
 /// Every audit there is, of the headers and of files.
 fn all(models: &Models) -> Result<Vec<Audit>, Error> {
     let mut audits = Vec::new();
-    for mart in models.marts() {
-        audits.extend(parse::of_model(mart)?);
+    for mart in models.marts().chain(models.native_marts()) {
+        let mut of_mart = parse::of_model(mart)?;
+        // What the transformer notes of itself keeps nothing from readers.
+        if mart.kind == Kind::Native || runs::MARTS.contains(&mart.name.as_str()) {
+            for audit in &mut of_mart {
+                audit.severity = Severity::Warn;
+            }
+        }
+        audits.extend(of_mart);
+    }
+    for view in models.views() {
+        audits.extend(parse::of_model(view)?);
     }
     for (name, text) in models.files().audits() {
         audits.push(parse::of_file(name, text)?);
     }
     let known = |name: &str| models.marts().any(|mart| mart.name == name);
-    for audit in &audits {
+    let files = |audit: &&Audit| models.views().all(|view| view.name != audit.mart);
+    let native = |name: &str| models.native_marts().any(|mart| mart.name == name);
+    for audit in audits.iter().filter(files) {
         let other = match &audit.check {
             Check::Reference { mart, .. } => mart,
             _ => &audit.mart,
         };
-        if let Some(unknown) = [&audit.mart, other].into_iter().find(|name| !known(name)) {
+        let mut read = [&audit.mart, other].into_iter();
+        if let Some(unknown) = read.find(|name| !known(name) && !native(name)) {
             return Err(Error::Audit {
                 audit: format!("{} of {}", audit.name, audit.mart),
                 reason: format!("no mart kept as files is called {unknown:?}"),

@@ -1,7 +1,8 @@
 //! Audits: what must hold of the marts, checked before readers see them.
 //!
 //! They run on the files of a generation that is not named yet, and only on marts, or parts of
-//! marts, that it writes anew. One that is `block` keeps the generation from readers: they go on
+//! marts, that it writes anew; those of a view on the rows that came since the generation before.
+//! One that reads a mart that is behind is left out. One that is `block` keeps the generation from readers: they go on
 //! with the one before, the run ends as `blocked`, and the next batch is tried again. One that is
 //! `warn` is told of and stops nothing. Results are the mart `audit_results`.
 //!
@@ -14,6 +15,8 @@
 //! | `volume(50)` | the polls of the last 15 minutes are this many percent off the usual of the hour |
 //! | `reference(column, mart.column)` | rows whose value the other mart does not have; null is none |
 //! | `sql NAME: select …` | the rows of the query, which may read other marts too |
+//!
+//! Those of the transformer's own records only warn, and are found with the next generation.
 //!
 //! A mart without lines of its own is `block not_null` on the columns of its grain that are never
 //! null, and `block unique` on its grain; a line of the same kind takes their place. Audits across
@@ -35,7 +38,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use auditor::{Auditor, Subject};
+pub(crate) use auditor::{Arrived, Auditor, Subject};
 
 /// The mart of what audits found.
 pub(crate) const AUDIT_RESULTS: &str = "audit_results";

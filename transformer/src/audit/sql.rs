@@ -3,12 +3,15 @@
 //! All audits of a mart are one statement that reads its files once. A mart is a common table
 //! expression of its name, so that the queries of audits are those that a reader would write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::auditor::Arrived;
 use super::{Audit, Check};
+use crate::engine::LAKE;
+use crate::models::{Model, Models};
 use crate::publish::MartEntry;
-use crate::schema::{identifier, quote, quote_list};
+use crate::schema::{identifier, quote, quote_list, timestamptz};
 
 /// The mart that has a row for each poll, by which volumes are measured.
 pub(super) const POLLS: &str = "kpi_history";
@@ -32,26 +35,30 @@ impl Files<'_> {
     /// The statement whose only row has the number of wrong rows for each audit of a mart.
     /// Nothing of freshness and volume is known here: those are null.
     pub(super) fn count(&self, mart: &str, audits: &[&Audit]) -> String {
-        let values = audits
-            .iter()
-            .map(|audit| format!("({})::double", value(mart, &audit.check)));
-        let values: Vec<String> = values.collect();
-        format!(
-            "{} select {} from {}",
-            self.tables(mart, audits.iter().copied(), true),
-            values.join(", "),
-            identifier(mart),
+        count_in(
+            &self.tables(mart, audits.iter().copied(), true),
+            mart,
+            audits,
         )
+    }
+
+    /// Whether the other marts that an audit reads have counted all that its own has. What they
+    /// lack is not wrong.
+    pub(super) fn is_level(&self, audit: &Audit) -> bool {
+        let Some(own) = self.marts.get(&audit.mart) else {
+            return true;
+        };
+        let text = shown(audit);
+        let mut others = self.marts.iter().filter(|(name, _)| **name != audit.mart);
+        others.all(|(name, other)| other.batch >= own.batch || !names(&text, name))
     }
 
     /// The statement that counts without doubt what [`count`](Self::count) counts by hashes.
     pub(super) fn count_repeated(&self, mart: &str, columns: &[String]) -> String {
-        let columns = list(columns);
         format!(
-            "{} select coalesce(sum(times - 1), 0)::double
-            from (select count(*) as times from {} group by {columns} having count(*) > 1)",
+            "{} {}",
             self.tables(mart, std::iter::empty(), true),
-            identifier(mart),
+            repeated(mart, columns),
         )
     }
 
@@ -98,6 +105,53 @@ impl Files<'_> {
         let query = shown(audit);
         let tables = self.tables(&audit.mart, std::iter::once(audit), false);
         format!("{tables} from ({query}\n)")
+    }
+
+    /// The statements that show a view what has arrived, where it looks for the lake.
+    pub(super) fn show(&self, arrived: &Arrived<'_>) -> String {
+        let schema = arrived.schema;
+        format!(
+            "create or replace view {LAKE}.flight_states as select {} from {} where snapshot_time >= {};
+            create or replace view {LAKE}.repeated_states as select * from read_parquet({});",
+            schema.select_list(true),
+            schema.read_parquet(&quote_list(arrived.files.iter().map(String::as_str))),
+            timestamptz(arrived.since),
+            quote(&self.path("repeated_states.parquet")),
+        )
+    }
+
+    /// `with` a view, and what it reads; none when that is not written yet, as the transformer's own
+    /// records are not.
+    pub(super) fn tables_of_view(&self, models: &Models, view: &Model) -> Option<String> {
+        let (mut marts, mut views) = (BTreeSet::new(), BTreeSet::new());
+        let mut wanted = vec![view];
+        while let Some(view) = wanted.pop() {
+            if !views.insert(&view.name) {
+                continue;
+            }
+            for name in &view.depends {
+                match models.views().find(|other| other.name == *name) {
+                    Some(other) => wanted.push(other),
+                    None => {
+                        marts.insert(name);
+                    }
+                }
+            }
+        }
+        let mut tables = Vec::new();
+        for name in marts {
+            let files = self.list(self.marts.get(name)?.files.keys());
+            tables.push(format!(
+                "{} as not materialized (select * from read_parquet({files}))",
+                identifier(name)
+            ));
+        }
+        // In their order: what is read stands before who reads it.
+        for view in models.views().filter(|view| views.contains(&view.name)) {
+            let (name, select) = (identifier(&view.name), &view.select);
+            tables.push(format!("{name} as materialized ({select})"));
+        }
+        Some(format!("with {}", tables.join(", ")))
     }
 
     /// `with` the audited mart as it was `written`, or as a whole, and every mart that is read too.
@@ -159,6 +213,20 @@ impl Files<'_> {
             None => self.list(entry.files.keys()),
         }
     }
+}
+
+/// The statement whose only row has the number of wrong rows for each audit, where `tables` says
+/// what the marts are.
+pub(super) fn count_in(tables: &str, mart: &str, audits: &[&Audit]) -> String {
+    let values = audits
+        .iter()
+        .map(|audit| format!("({})::double", value(mart, &audit.check)));
+    let values: Vec<String> = values.collect();
+    format!(
+        "{tables} select {} from {}",
+        values.join(", "),
+        identifier(mart)
+    )
 }
 
 /// The query that shows what an audit found, over the published marts.
@@ -224,6 +292,16 @@ fn value(mart: &str, check: &Check) -> String {
         Check::Sql(query) => format!("select count(*) from ({query}\n)"),
         Check::Freshness(_) | Check::Volume(_) => "null".to_owned(),
     }
+}
+
+/// The query that counts without doubt the rows whose values of the columns came before.
+pub(super) fn repeated(mart: &str, columns: &[String]) -> String {
+    format!(
+        "select coalesce(sum(times - 1), 0)::double
+        from (select count(*) as times from {} group by {} having count(*) > 1)",
+        identifier(mart),
+        list(columns)
+    )
 }
 
 fn any_null(columns: &[String]) -> String {

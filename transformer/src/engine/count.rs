@@ -30,8 +30,6 @@ pub struct Counted {
     pub batch: Option<i64>,
     /// Id of the run it is of.
     pub run_id: String,
-    /// Whether files are still waiting.
-    pub more: bool,
     /// How long it took.
     pub duration: Duration,
     /// How long of it the pass over the rows took.
@@ -71,15 +69,26 @@ impl Engine {
             repeated: 0,
             batch: None,
             run_id: run_id.clone(),
-            more: false,
             duration: Duration::ZERO,
             folding: Duration::ZERO,
         };
         let count = || {
-            if matches!(changes, Changes::Moved { .. }) {
+            let mut left = Vec::new();
+            if let Changes::Moved { added, removed, .. } = changes {
                 self.store_flights(schema)?;
+                // Rows that are not elsewhere now have left the lake, and leave the marts.
+                if added.is_empty() {
+                    left = self.days_of_files(removed)?;
+                }
             }
             self.register(changes)?;
+            if !left.is_empty() {
+                self.recent.clear();
+                self.next_batch()?;
+            }
+            for days in left {
+                self.count_again(days, schema)?;
+            }
             // What the table names now and does not exist, no rebuild brings back.
             if let Changes::Rebuild { files, .. } = changes {
                 self.must_exist(files.iter().map(|file| file.path.as_str()))?;
@@ -104,10 +113,7 @@ impl Engine {
             Err(Error::FileGone(path)) if !matches!(changes, Changes::Rebuild { .. }) => {
                 tracing::warn!(%path, "a data file is gone: everything is counted again");
                 self.transaction(|| self.forget_watermark())?;
-                Counted {
-                    more: true,
-                    ..nothing
-                }
+                nothing
             }
             counted => counted?,
         };
@@ -131,16 +137,23 @@ impl Engine {
             "transformer.stage.before",
             return Err(Error::CrashPoint("transformer.stage.before"))
         );
-        let batch = self.batch()? + 1;
-        state::set(&self.conn, "batch", &batch.to_string())?;
-        let setting = format!(
-            "set variable batch = {batch}::bigint; set variable run_id = {}",
-            quote(&run_id),
-        );
-        self.run("name the batch", &setting)?;
+        let batch = self.next_batch()?;
+        let setting = format!("set variable run_id = {}", quote(&run_id));
+        self.run("name the run", &setting)?;
         self.make_room(files.iter().map(|file| file.rows).sum())?;
         let began = Instant::now();
-        let mut done = self.fold(files, schema)?;
+        let Some(mut done) = self.fold(files, schema)? else {
+            self.recent.clear();
+            let counted = Counted {
+                rows: 0,
+                repeated: 0,
+                batch: None,
+                run_id,
+                duration: Duration::ZERO,
+                folding: Duration::ZERO,
+            };
+            return Ok((counted, None));
+        };
         let folding = began.elapsed();
         tracing::debug!(rows = done.folded.rows, elapsed = ?folding, "folded");
         service::crash_point!(
@@ -156,11 +169,7 @@ impl Engine {
         let finish =
             format!("update lake_files set batch = {batch} where path in (select unnest({paths}))");
         self.run("note the files as counted", &finish)?;
-        let more: bool = self.value(
-            "look for files that wait",
-            "select count(*) > 0 from lake_files where batch is null",
-        )?;
-        if !more {
+        if !self.is_waiting()? {
             state::set(&self.conn, "rebuilding", "false")?;
         }
         let counted = Counted {
@@ -168,7 +177,6 @@ impl Engine {
             repeated: done.folded.repeated,
             batch: Some(batch),
             run_id,
-            more,
             duration: Duration::ZERO,
             folding,
         };

@@ -8,11 +8,12 @@ use ahash::RandomState;
 
 use super::Engine;
 use super::count::Waiting;
+use super::forget::ranges;
 use crate::Error;
 use crate::flights::keep::Ahead;
 use crate::fold::registry::Registry;
 use crate::fold::seen::Seen;
-use crate::fold::{self, Batch, Folded, Piece, Table, recall};
+use crate::fold::{self, Batch, Folded, MICROS_PER_DAY, Piece, Table, recall};
 use crate::schema::{SourceSchema, quote, timestamptz};
 
 /// Polls whose aircraft are kept in memory, so that a late half or a repeat of what has just
@@ -67,6 +68,18 @@ impl Recent {
     }
 }
 
+/// What was counted of the polls of a batch before it.
+#[derive(Default)]
+struct Before {
+    /// Who was.
+    seen: Seen,
+    /// Polls of which no detail is kept.
+    closed: Polls,
+    /// Days, in ascending order, of polls whose rows have left the lake: nothing tells any more
+    /// who was counted.
+    lost: Vec<i64>,
+}
+
 /// A batch that was folded, until its transaction is over.
 pub(super) struct Done {
     pub folded: Folded,
@@ -77,16 +90,28 @@ pub(super) struct Done {
 
 impl Engine {
     /// Folds the files into the native tables.
-    pub(super) fn fold(&self, files: &[Waiting], schema: &SourceSchema) -> Result<Done, Error> {
+    /// `None` when days must be counted again first, whose files wait now.
+    pub(super) fn fold(
+        &self,
+        files: &[Waiting],
+        schema: &SourceSchema,
+    ) -> Result<Option<Done>, Error> {
         let registry = self.registry()?;
         let paths: Vec<PathBuf> = files.iter().map(|file| PathBuf::from(&file.path)).collect();
-        let (before, closed) = self.counted_before(files, &paths, schema, &registry)?;
+        let Before { seen, closed, lost } =
+            self.counted_before(files, &paths, schema, &registry)?;
+        if !lost.is_empty() {
+            for days in ranges(&lost) {
+                self.count_again(days, schema)?;
+            }
+            return Ok(None);
+        }
         let batch = Batch {
             rows: files.iter().map(|file| file.rows).collect(),
             files: paths,
             schema: schema.clone(),
             registry,
-            before,
+            before: seen,
             closed,
             slots_from: self.slots_from()?,
             cell_degrees: self.cell_degrees,
@@ -99,11 +124,11 @@ impl Engine {
         })?;
         self.keep_numbers(&batch.registry)?;
         self.say_span(folded.span)?;
-        Ok(Done {
+        Ok(Some(Done {
             folded,
             flights: None,
             before: batch.before,
-        })
+        }))
     }
 
     /// Keeps the most recent polls of a batch in memory, once it is committed.
@@ -135,23 +160,22 @@ impl Engine {
         read().map_err(Error::duck("cannot read the numbers given out"))
     }
 
-    /// Who was counted in those polls that the batch has further rows of, and those among them of
-    /// which no detail is kept. Mostly there are none.
+    /// What was counted of those polls that the batch has further rows of. Mostly there are none.
     fn counted_before(
         &self,
         files: &[Waiting],
         paths: &[PathBuf],
         schema: &SourceSchema,
         registry: &Registry,
-    ) -> Result<(Seen, Polls), Error> {
-        let mut seen = Seen::default();
+    ) -> Result<Before, Error> {
+        let mut before = Before::default();
         let first = files.iter().map(|file| file.first_time);
         let last = files.iter().map(|file| file.last_time);
         let (Some(first), Some(last)) = (
             first.map(|time| time.unwrap_or(i64::MIN)).min(),
             last.map(|time| time.unwrap_or(i64::MAX)).max(),
         ) else {
-            return Ok((seen, Polls::default()));
+            return Ok(before);
         };
         let sql = format!(
             "select epoch_us(snapshot_time) from counted_polls
@@ -164,16 +188,17 @@ impl Engine {
             .into_iter()
             .collect();
         if known.is_empty() {
-            return Ok((seen, known));
+            return Ok(before);
         }
         let polls = recall::polls_among(paths, schema, &known)?;
         let detail_from = self.detail_from()?;
         let (closed, mut polls): (Polls, Polls) = polls
             .into_iter()
             .partition(|poll| detail_from.is_some_and(|from| *poll < from));
-        polls.retain(|poll| !self.recent.recall(*poll, &mut seen));
+        before.closed = closed;
+        polls.retain(|poll| !self.recent.recall(*poll, &mut before.seen));
         if polls.is_empty() {
-            return Ok((seen, closed));
+            return Ok(before);
         }
         let files = self.counted_files(&polls)?;
         tracing::debug!(
@@ -181,8 +206,12 @@ impl Engine {
             files = files.len(),
             "looking up older polls"
         );
-        recall::recall(&files, schema, registry, &polls, &mut seen)?;
-        Ok((seen, closed))
+        recall::recall(&files, schema, registry, &polls, &mut before.seen)?;
+        let lost = polls.iter().filter(|poll| !before.seen.has_poll(**poll));
+        before.lost = lost.map(|poll| poll.div_euclid(MICROS_PER_DAY)).collect();
+        before.lost.sort_unstable();
+        before.lost.dedup();
+        Ok(before)
     }
 
     /// The files of the lake that may have counted rows of these polls.
@@ -193,7 +222,7 @@ impl Engine {
         };
         let sql = format!(
             "select path, epoch_us(first_time), epoch_us(last_time) from lake_files
-            where live and batch is not null
+            where batch is not null
                 and coalesce(epoch_us(last_time) >= {first}, true)
                 and coalesce(epoch_us(first_time) <= {last}, true)
             order by first_time, path"

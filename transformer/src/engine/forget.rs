@@ -4,6 +4,8 @@
 //! of days from it: detail that `forget_from` and `forget_to` name, and daily aggregates, which
 //! live longer, that `forget_daily_from` and `forget_daily_to` name.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDate};
 
 use super::{Engine, state};
@@ -13,16 +15,45 @@ use crate::schema::{SourceSchema, timestamptz};
 
 /// How many days are kept; all of them when there is no number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Retention {
-    pub detail: Option<i64>,
-    pub daily: Option<i64>,
+pub(crate) struct Retention {
+    detail: Option<i64>,
+    daily: Option<i64>,
+}
+
+impl Retention {
+    /// The retention that is configured; no time at all keeps everything.
+    ///
+    /// # Errors
+    /// Daily aggregates, and with them what tells which polls were counted, would leave before the
+    /// detail does: a poll that is replayed would then count twice.
+    pub(crate) fn of(detail: Duration, daily: Duration) -> Result<Retention, Error> {
+        let kept = Retention {
+            detail: days(detail),
+            daily: days(daily),
+        };
+        let shorter = |daily| kept.detail.is_none_or(|detail| daily < detail);
+        if kept.daily.is_some_and(shorter) {
+            return Err(Error::Config {
+                key: "daily_retention",
+                reason: format!(
+                    "{} is shorter than transformer.retention, {}; make it as long, or 0s to keep everything",
+                    humantime::format_duration(daily),
+                    match detail.is_zero() {
+                        true => "0s, which keeps everything".to_owned(),
+                        false => humantime::format_duration(detail).to_string(),
+                    }
+                ),
+            });
+        }
+        Ok(kept)
+    }
 }
 
 /// Days since 1970, both included.
-type Days = (i64, i64);
+pub(super) type Days = (i64, i64);
 
 /// The day that stands for the beginning of time: 0001-01-01.
-const FIRST_DAY: i64 = -719_162;
+pub(super) const FIRST_DAY: i64 = -719_162;
 
 /// A poll from further in the future than this is an error of a clock: no day leaves for it.
 const FUTURE: i64 = MICROS_PER_DAY;
@@ -97,30 +128,51 @@ impl Engine {
             return Err(Error::Days { from, to });
         }
         let files = self.transaction(|| {
-            // Whatever ends before the rows come again, to the tracks they must come late.
-            self.store_flights(schema)?;
-            let days = self.whole_files((days_of(from), days_of(to)))?;
-            let batch = self.batch()? + 1;
-            state::set(&self.conn, "batch", &batch.to_string())?;
-            self.run(
-                "name the batch",
-                &format!("set variable batch = {batch}::bigint"),
-            )?;
-            self.forget_days(Some(days), Some(days))?;
-            let again = format!(
-                "update lake_files set batch = null where live and batch is not null and {}",
-                overlap(days)
-            );
-            self.run("let the files of the days wait", &again)?;
+            self.next_batch()?;
+            self.count_again((days_of(from), days_of(to)), schema)?;
             let count = "select count(*)::ubigint from lake_files where batch is null";
-            let files: u64 = self.value("count the files that wait", count)?;
-            if files > 0 {
-                state::set(&self.conn, "rebuilding", "true")?;
-            }
-            Ok(files)
+            self.value("count the files that wait", count)
         })?;
         self.recent.clear();
         Ok(files)
+    }
+
+    /// Forgets days and lets their files wait, within the caller's transaction and batch. Daily
+    /// aggregates are forgotten only of days that the lake has files of: of others nobody could
+    /// count them again.
+    pub(super) fn count_again(&self, days: Days, schema: &SourceSchema) -> Result<(), Error> {
+        // Whatever ends before the rows come again, to the tracks they must come late.
+        self.store_flights(schema)?;
+        let days = self.whole_files(days)?;
+        self.forget_days(Some(days), None)?;
+        for days in self.days_with_files(days)? {
+            self.forget_days(None, Some(days))?;
+        }
+        let again = format!(
+            "update lake_files set batch = null where batch is not null and {}",
+            overlap(days)
+        );
+        self.run("let the files of the days wait", &again)?;
+        match self.is_waiting()? {
+            true => state::set(&self.conn, "rebuilding", "true"),
+            false => Ok(()),
+        }
+    }
+
+    /// Those of the days that files of the lake may have rows of, as ranges.
+    fn days_with_files(&self, (from, to): Days) -> Result<Vec<Days>, Error> {
+        let sql = format!(
+            "select distinct unnest(range(
+                greatest(coalesce(epoch_us(first_time) // {MICROS_PER_DAY}, {from}), {from}),
+                least(coalesce(epoch_us(last_time) // {MICROS_PER_DAY}, {to}), {to}) + 1
+            ))::bigint as day
+            from lake_files
+            where {}
+            order by day",
+            overlap((from, to))
+        );
+        let days: Vec<i64> = self.column("find the days of the files", &sql)?;
+        Ok(ranges(&days))
     }
 
     /// The days of a range, and those that the files of it have rows of beside them: a file is
@@ -135,7 +187,7 @@ impl Engine {
                         (select epoch_us(max(snapshot_time)) from polls)
                     )),
                 from lake_files
-                where live and batch is not null and {}",
+                where batch is not null and {}",
                 overlap(days)
             );
             let read = self.conn.query_row(&sql, [], |row| {
@@ -187,6 +239,18 @@ impl Engine {
     }
 }
 
+/// Days since 1970 in ascending order as ranges.
+pub(super) fn ranges(days: &[i64]) -> Vec<Days> {
+    let mut ranges: Vec<Days> = Vec::new();
+    for day in days {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *day => *last = *day,
+            _ => ranges.push((*day, *day)),
+        }
+    }
+    ranges
+}
+
 /// Files that may have rows of these days.
 fn overlap((from, to): Days) -> String {
     format!(
@@ -194,6 +258,12 @@ fn overlap((from, to): Days) -> String {
         from.saturating_mul(MICROS_PER_DAY),
         (to + 1).saturating_mul(MICROS_PER_DAY),
     )
+}
+
+/// A time in days, begun ones as whole ones; none for no time at all.
+fn days(time: Duration) -> Option<i64> {
+    let days = time.as_secs().div_ceil(86_400);
+    i64::try_from(days).ok().filter(|days| *days > 0)
 }
 
 fn days_of(date: NaiveDate) -> i64 {
@@ -207,6 +277,27 @@ pub(super) fn date_of(day: i64) -> Option<NaiveDate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_that_follow_each_other_are_one_range() {
+        assert_eq!(ranges(&[]), []);
+        assert_eq!(ranges(&[0, 1, 2, 5]), [(0, 2), (5, 5)]);
+    }
+
+    #[test]
+    fn daily_aggregates_are_not_kept_for_a_shorter_time_than_detail() {
+        let of = |retention, daily| {
+            let days = |days: u64| Duration::from_secs(days * 86_400);
+            Retention::of(days(retention), days(daily))
+        };
+        for (retention, daily) in [(30, 730), (30, 30), (30, 0), (0, 0)] {
+            assert!(of(retention, daily).is_ok(), "{retention} {daily}");
+        }
+        for (retention, daily) in [(30, 7), (0, 730)] {
+            let error = of(retention, daily).unwrap_err().to_string();
+            assert!(error.contains("daily_retention"), "{error}");
+        }
+    }
 
     #[test]
     fn days_are_counted_from_1970() {

@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 
 use super::Engine;
-use super::forget::date_of;
+use super::forget::{date_of, ranges};
 use crate::fold::MICROS_PER_DAY;
 use crate::{Days, Error};
 
@@ -24,7 +24,7 @@ impl Engine {
                     epoch_us(first_time) // {MICROS_PER_DAY} as first_day,
                     epoch_us(last_time) // {MICROS_PER_DAY} as last_day,
                 from lake_files
-                where live and batch is not null
+                where batch is not null
                     and first_time is not null and last_time is not null
             ),
             days as (
@@ -44,39 +44,9 @@ impl Engine {
             bound(days.to),
         );
         let days: Vec<i64> = self.column("find the days that are missing", &sql)?;
-        Ok(ranges(&days))
-    }
-}
-
-/// Days since 1970 in ascending order as ranges of dates.
-fn ranges(days: &[i64]) -> Vec<(NaiveDate, NaiveDate)> {
-    let mut ranges: Vec<(i64, i64)> = Vec::new();
-    for day in days {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == *day => *last = *day,
-            _ => ranges.push((*day, *day)),
-        }
-    }
-    let dates = ranges.into_iter();
-    dates
-        .filter_map(|(from, to)| date_of(from).zip(date_of(to)))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_that_follow_each_other_are_one_range() {
-        let date = |text: &str| -> NaiveDate { text.parse().unwrap() };
-        assert_eq!(ranges(&[]), []);
-        assert_eq!(
-            ranges(&[0, 1, 2, 5]),
-            [
-                (date("1970-01-01"), date("1970-01-03")),
-                (date("1970-01-06"), date("1970-01-06")),
-            ]
-        );
+        let ranges = ranges(&days).into_iter();
+        Ok(ranges
+            .filter_map(|(from, to)| date_of(from).zip(date_of(to)))
+            .collect())
     }
 }

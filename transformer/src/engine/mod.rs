@@ -21,11 +21,11 @@ mod publishing;
 mod state;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use duckdb::{Config as DuckConfig, Connection};
 
 pub use count::Counted;
+pub(crate) use forget::Retention;
 use service::lock::Lock;
 pub use state::Totals;
 
@@ -38,6 +38,14 @@ use crate::{Error, TransformerConfig, lock};
 /// between refreshes, so that no refresh waits for it.
 const CHECKPOINT_AFTER: u64 = 16 << 20;
 
+/// Where views that are audited look for the lake's tables: a database in memory, since a view
+/// made there costs no write.
+pub(crate) const LAKE: &str = "lake";
+
+/// Raised when the engine's own tables change: then, as with other models, everything is counted
+/// again.
+const STATE_VERSION: u32 = 2;
+
 /// The open private database. Dropping it lets go of the folder.
 pub struct Engine {
     conn: Connection,
@@ -48,7 +56,7 @@ pub struct Engine {
     threads: usize,
     memory: memory::Memory,
     recent: folding::Recent,
-    retention: forget::Retention,
+    retention: Retention,
     pub(crate) flights: Keeper,
     _lock: Lock,
 }
@@ -67,10 +75,11 @@ impl Engine {
         let lock = lock::take(&folder)?;
         let models = Models::load(config.models.as_deref())?;
         let cell_degrees = cell_degrees(config)?;
+        let retention = Retention::of(config.retention, config.daily_retention)?;
         let path = folder.join("contrail.duckdb");
         let mut conn = connect(&path, &folder, config)?;
         state::create(&conn)?;
-        let version = format!("{} {cell_degrees}", models.state_version());
+        let version = format!("{STATE_VERSION} {} {cell_degrees}", models.state_version());
         if state::other_models(&conn, &version)? {
             tracing::info!(
                 "the models or density_cell_degrees have changed: \
@@ -91,10 +100,7 @@ impl Engine {
             threads: config.threads.max(1) as usize,
             memory: memory::Memory::new(config),
             recent: folding::Recent::default(),
-            retention: forget::Retention {
-                detail: days(config.retention),
-                daily: days(config.daily_retention),
-            },
+            retention,
             flights: Keeper::default(),
             _lock: lock,
         };
@@ -123,6 +129,8 @@ impl Engine {
 
     /// Seeds, macros and the models' tables.
     fn prepare(&self, folder: &Path) -> Result<(), Error> {
+        let attach = format!("attach if not exists ':memory:' as {LAKE}");
+        self.run("make room for the lake's views", &attach)?;
         for (name, text) in self.models.files().seeds() {
             self.load_seed(folder, name, text)?;
         }
@@ -271,12 +279,6 @@ fn connect(path: &Path, folder: &Path, config: &TransformerConfig) -> Result<Con
     })?;
     Connection::open_with_flags(path, settings)
         .map_err(Error::duck(format!("cannot open {}", path.display())))
-}
-
-/// A time in days, begun ones as whole ones; none for no time at all.
-fn days(time: Duration) -> Option<i64> {
-    let days = time.as_secs().div_ceil(86_400);
-    i64::try_from(days).ok().filter(|days| *days > 0)
 }
 
 fn remove(database: &Path) -> Result<(), Error> {

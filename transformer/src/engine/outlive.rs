@@ -18,6 +18,7 @@ use crate::changes::LakeFile;
 use crate::fold::MICROS_PER_DAY;
 use crate::models::Models;
 use crate::models::model::DailyTable;
+use crate::publish;
 use crate::schema::quote;
 
 /// The lake's table that was counted last, which a rebuild does not forget.
@@ -57,7 +58,10 @@ pub(super) fn save(conn: &Connection, folder: &Path, models: &Models) -> Result<
         let file = part.join(name);
         fs::write(&file, text).map_err(Error::file("write", &file))?;
     }
-    fs::rename(&part, &into).map_err(Error::file("put in place", &into))
+    // The database that has them is removed next.
+    publish::sync_all(&part)?;
+    fs::rename(&part, &into).map_err(Error::file("put in place", &into))?;
+    publish::sync(folder)
 }
 
 impl Engine {
@@ -115,17 +119,23 @@ impl Engine {
             true => tables(&self.models).collect(),
             false => Vec::new(),
         };
-        let again = from_day(files);
+        let again = days_of(files);
         let sql = "select table_name from duckdb_tables()
             where not temporary and not internal and table_name <> 'meta'";
         for table in self.column::<String>("list the tables of the state", sql)? {
             let sql = match daily.iter().find(|daily| daily.name == table) {
                 None => format!("delete from {table}"),
                 Some(DailyTable { day: None, .. }) => continue,
-                Some(DailyTable { day: Some(day), .. }) => match again {
-                    Again::Nothing => continue,
-                    Again::From(first) => format!("delete from {table} where {day} >= '{first}'"),
-                    Again::Everything => format!("delete from {table}"),
+                Some(DailyTable { day: Some(day), .. }) => match &again {
+                    Some(ranges) if ranges.is_empty() => continue,
+                    Some(ranges) => {
+                        let ranges = ranges.iter();
+                        let ranges: Vec<String> = ranges
+                            .map(|(from, to)| format!("{day} between '{from}' and '{to}'"))
+                            .collect();
+                        format!("delete from {table} where {}", ranges.join(" or "))
+                    }
+                    None => format!("delete from {table}"),
                 },
             };
             self.run("empty the state", &sql)?;
@@ -134,24 +144,25 @@ impl Engine {
     }
 }
 
-/// The days that are counted again.
-enum Again {
-    Nothing,
-    From(NaiveDate),
-    Everything,
-}
-
-fn from_day(files: &[LakeFile]) -> Again {
-    let firsts = files.iter().map(|file| file.first_time);
-    // A file that does not say when it begins may begin at any time.
-    let first = firsts.map(|first| first.unwrap_or(i64::MIN)).min();
-    match first {
-        None => Again::Nothing,
-        Some(first) => match date_of(first.div_euclid(MICROS_PER_DAY)) {
-            Some(day) => Again::From(day),
-            None => Again::Everything,
-        },
+/// The days that files have rows of, as ranges; none when one does not say, which may be any.
+fn days_of(files: &[LakeFile]) -> Option<Vec<(NaiveDate, NaiveDate)>> {
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for file in files {
+        let day = |time: i64| time.div_euclid(MICROS_PER_DAY);
+        ranges.push((day(file.first_time?), day(file.last_time?)));
     }
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, range| {
+        let joins = next.0 <= range.1.saturating_add(1);
+        if joins {
+            range.1 = range.1.max(next.1);
+        }
+        joins
+    });
+    let dates = ranges.into_iter();
+    dates
+        .map(|(from, to)| date_of(from).zip(date_of(to)))
+        .collect()
 }
 
 fn lake_of(conn: &Connection) -> Result<Option<String>, Error> {
@@ -176,5 +187,37 @@ fn remove_folder(folder: &Path) -> Result<(), Error> {
             Err(Error::file("remove", folder)(error))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_of_files_that_meet_are_one_range() {
+        let file = |first: Option<i64>, last: Option<i64>| LakeFile {
+            path: String::new(),
+            rows: 1,
+            first_time: first.map(|hour| hour * 3_600_000_000),
+            last_time: last.map(|hour| hour * 3_600_000_000),
+        };
+        let date = |text: &str| -> NaiveDate { text.parse().unwrap() };
+        assert_eq!(days_of(&[]), Some(Vec::new()));
+        let files = [
+            file(Some(130), Some(131)),
+            file(Some(20), Some(30)),
+            file(Some(1), Some(2)),
+            file(Some(48), Some(49)),
+        ];
+        assert_eq!(
+            days_of(&files),
+            Some(vec![
+                (date("1970-01-01"), date("1970-01-03")),
+                (date("1970-01-06"), date("1970-01-06")),
+            ])
+        );
+        assert_eq!(days_of(&[file(None, Some(1))]), None);
+        assert_eq!(days_of(&[file(Some(1), None)]), None);
     }
 }

@@ -3,8 +3,10 @@
 use duckdb::{Connection, OptionalExt, params};
 
 use super::Engine;
+use super::forget::{Days, FIRST_DAY, ranges};
 use crate::Error;
 use crate::changes::{Changes, LakeFile, Watermark};
+use crate::fold::MICROS_PER_DAY;
 use crate::schema::quote_list;
 
 /// What the database holds, for status and for publishing.
@@ -40,7 +42,6 @@ pub(super) fn create(conn: &Connection) -> Result<(), Error> {
             rows bigint not null,
             first_time timestamptz,
             last_time timestamptz,
-            live boolean not null,
             batch bigint,
         );";
     conn.execute_batch(sql)
@@ -108,19 +109,66 @@ impl Engine {
         })
     }
 
-    /// Live data files with rows at or after `since` (microseconds since 1970).
+    /// Counted data files with rows at or after `since` (microseconds since 1970).
     pub(crate) fn live_files(&self, since: i64) -> Result<Vec<String>, Error> {
         let sql = format!(
             "select path from lake_files
-            where live and coalesce(epoch_us(last_time) >= {since}, true)
+            where batch is not null and coalesce(epoch_us(last_time) >= {since}, true)
             order by first_time, path"
         );
         self.column("list the lake's files", &sql)
     }
 
+    /// The newest of the files that were counted after a batch and have rows at or after `since`:
+    /// as many as hold `rows` rows, one at least.
+    pub(crate) fn arrived(&self, batch: i64, since: i64, rows: u64) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "select path
+            from lake_files
+            where batch > {batch} and coalesce(epoch_us(last_time) >= {since}, true)
+            qualify sum(rows) over (order by last_time desc, path rows unbounded preceding) - rows
+                < {rows}"
+        );
+        self.column("list the files that arrived", &sql)
+    }
+
     pub(crate) fn batch(&self) -> Result<i64, Error> {
         let batch = get(&self.conn, "batch")?;
         Ok(batch.and_then(|batch| batch.parse().ok()).unwrap_or(0))
+    }
+
+    /// Begins a batch, within the caller's transaction, and says its number to the models.
+    pub(super) fn next_batch(&self) -> Result<i64, Error> {
+        let batch = self.batch()? + 1;
+        set(&self.conn, "batch", &batch.to_string())?;
+        let sql = format!("set variable batch = {batch}::bigint");
+        self.run("name the batch", &sql)?;
+        Ok(batch)
+    }
+
+    /// The days that files have rows of, as ranges.
+    pub(super) fn days_of_files(&self, paths: &[String]) -> Result<Vec<Days>, Error> {
+        let sql = format!(
+            "select distinct unnest(range(
+                coalesce(epoch_us(first_time) // {MICROS_PER_DAY}, {FIRST_DAY}),
+                coalesce(
+                    epoch_us(last_time),
+                    (select epoch_us(max(snapshot_time)) from polls)
+                ) // {MICROS_PER_DAY} + 1
+            ))::bigint as day
+            from lake_files
+            where path in (select unnest({}))
+            order by day",
+            quote_list(paths.iter().map(String::as_str)),
+        );
+        let days: Vec<i64> = self.column("find the days of files", &sql)?;
+        Ok(ranges(&days))
+    }
+
+    /// Whether files wait to be counted.
+    pub(crate) fn is_waiting(&self) -> Result<bool, Error> {
+        let sql = "select count(*) > 0 from lake_files where batch is null";
+        self.value("look for files that wait", sql)
     }
 
     pub(super) fn rebuilding(&self) -> Result<bool, Error> {
@@ -180,7 +228,7 @@ impl Engine {
 
     fn add_files(&self, files: &[LakeFile], batch: Option<i64>) -> Result<(), Error> {
         let sql = "insert into lake_files values (
-            ?, ?, to_timestamp(?::bigint / 1000000), to_timestamp(?::bigint / 1000000), true, ?)";
+            ?, ?, to_timestamp(?::bigint / 1000000), to_timestamp(?::bigint / 1000000), ?)";
         let insert = || -> duckdb::Result<()> {
             let mut statement = self.conn.prepare(sql)?;
             for file in files {

@@ -111,11 +111,7 @@ impl Engine {
             let mut ahead = self.take_tracks(schema)?;
             let name = format!("set variable flights_batch = {}::bigint", self.batch()?);
             self.run("name the batch", &name)?;
-            let waiting: bool = self.value(
-                "look for files that wait",
-                "select count(*) > 0 from lake_files where batch is null",
-            )?;
-            if !waiting && !ahead.tracker.late.is_empty() {
+            if !self.is_waiting()? && !ahead.tracker.late.is_empty() {
                 self.derive_again(&mut ahead.tracker, schema)?;
                 self.save_tracks(&mut ahead)?;
             }
@@ -158,9 +154,8 @@ impl Engine {
             .map_err(Error::duck("cannot read the tracks"))?;
         let read = |(batch, bytes): (i64, Vec<u8>)| Some((batch, Tracker::from_bytes(&bytes)?));
         let (batch, mut tracker) = stored.and_then(read).unwrap_or_default();
-        let since = format!(
-            "select path from lake_files where live and batch > {batch} order by first_time, path"
-        );
+        let since =
+            format!("select path from lake_files where batch > {batch} order by first_time, path");
         let files: Vec<String> = self.column("find the files counted since", &since)?;
         self.must_exist(files.iter().map(String::as_str))?;
         let files: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
@@ -219,7 +214,7 @@ impl Engine {
         };
         let sql = format!(
             "select path from lake_files
-            where live and batch is not null
+            where batch is not null
                 and coalesce(epoch_us(last_time) >= {from}, true)
                 and coalesce(epoch_us(first_time) <= {to}, true)
             order by first_time, path"

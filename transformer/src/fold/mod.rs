@@ -146,7 +146,7 @@ impl Table {
 /// What a fold hands over as it goes on.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// Rows of a table. Of `new_cell_slots` alone a group may come in several rows.
+    /// Rows of a table. Of `new_cell_slots` and `new_repeats` a group may come in several rows.
     Rows {
         /// The table.
         table: Table,

@@ -6,7 +6,7 @@ use super::names::NULL;
 use super::quality::{Checks, Rule};
 use super::registry::{Callsign, Country};
 use super::worker::Totals;
-use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_SLOT};
+use super::{MICROS_PER_DAY, MICROS_PER_SLOT};
 
 /// A position older than this is stale.
 const STALE: i64 = 60_000_000;

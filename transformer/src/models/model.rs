@@ -202,6 +202,12 @@ impl Model {
         Err(super::header::refused(&self.name, &self.origin, 1, reason))
     }
 
+    /// The error that a section breaks a rule.
+    pub(crate) fn refused(&self, section: &str, rule: &str) -> Error {
+        let line = self.line_of(section, 0);
+        super::header::refused(&self.name, &self.origin, line, rule.to_owned())
+    }
+
     /// The line of the file on which a byte of a section stands.
     pub(super) fn line_of(&self, section: &str, position: usize) -> usize {
         let begin = self.lines.iter().find(|(name, _)| *name == section);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::generation::MartEntry;
+use super::generation::{MartEntry, Progress};
 use crate::Error;
 use crate::engine::{Engine, Totals};
 use crate::models::{Model, Publish};
@@ -33,17 +33,7 @@ pub(super) fn mart(
     if !mart.settle.is_empty() {
         engine.settle(mart)?;
     }
-    let mut entry = MartEntry {
-        generation: at.number,
-        model: mart.fingerprint(),
-        batch: at.totals.batch,
-        as_of: at.totals.as_of,
-        refreshed_at: chrono::Utc::now(),
-        duration: 0.0,
-        files: BTreeMap::new(),
-        parts: BTreeMap::new(),
-        written: BTreeSet::new(),
-    };
+    let mut entry = empty(mart.fingerprint(), at);
     if mart.parts.is_empty() {
         let file = format!("{}.parquet", mart.name);
         let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
@@ -55,6 +45,20 @@ pub(super) fn mart(
     entry.refreshed_at = chrono::Utc::now();
     entry.duration = began.elapsed().as_secs_f64();
     Ok(entry)
+}
+
+fn empty(model: String, at: At<'_>) -> MartEntry {
+    MartEntry {
+        generation: at.number,
+        model,
+        batch: at.totals.batch,
+        as_of: at.totals.as_of,
+        refreshed_at: chrono::Utc::now(),
+        duration: 0.0,
+        files: BTreeMap::new(),
+        progress: BTreeMap::new(),
+        written: BTreeSet::new(),
+    }
 }
 
 /// Writes the parts that have changed, those that have waited longest first, and links the
@@ -70,37 +74,55 @@ fn parts(
     let began = Instant::now();
     let folder = into.join(&mart.name);
     fs::create_dir(&folder).map_err(Error::file("create the folder", &folder))?;
-    let published = before.as_ref().map_or(0, |(_, entry)| entry.batch);
-    let setting = format!("set variable published_batch = {published}::bigint");
-    engine.run("say what is published", &setting)?;
-    let was = |part: &str| {
-        let parts = before.as_ref().map(|(_, entry)| &entry.parts);
-        parts
-            .and_then(|parts| parts.get(part))
-            .copied()
-            .unwrap_or(published)
+    let now = Progress {
+        batch: at.totals.batch,
+        as_of: at.totals.as_of,
     };
-    let mut changed = engine.parts(mart)?;
-    changed.retain(|(part, batch)| before.is_none() || batch.is_none_or(|batch| batch > was(part)));
-    changed.sort_by_cached_key(|(part, _)| (was(part), part.clone()));
-    let mut gone = Vec::new();
+    let published = before.as_ref().map(|(_, entry)| Progress {
+        batch: entry.batch,
+        as_of: entry.as_of,
+    });
+    let setting = format!(
+        "set variable published_batch = {}::bigint",
+        published.map_or(0, |published| published.batch)
+    );
+    engine.run("say what is published", &setting)?;
     // Only what is large enough to have a rule is written bit by bit, and never at first.
     let budget = at
         .budget
         .filter(|_| mart.publish != Publish::Always && before.is_some());
-    for (written, (part, _)) in changed.iter().enumerate() {
-        if written > 0 && budget.is_some_and(|budget| began.elapsed() > budget) {
-            // The mart as a whole is as old as its oldest part.
-            entry.batch = published;
-            entry.as_of = before.as_ref().and_then(|(_, entry)| entry.as_of);
-            break;
+    let was = |part: &str| {
+        let known = before
+            .as_ref()
+            .and_then(|(_, entry)| entry.progress.get(part));
+        known.copied().or(published)
+    };
+    let mut changed = engine.parts(mart)?;
+    changed.retain(|(part, batch)| {
+        let was = was(part).map(|was| was.batch);
+        was.is_none_or(|was| batch.is_none_or(|batch| batch > was))
+    });
+    changed.sort_by_cached_key(|(part, _)| (was(part).map(|was| was.batch), part.clone()));
+    let mut gone = Vec::new();
+    let mut left = Vec::new();
+    for (number, (part, batch)) in changed.iter().enumerate() {
+        if number > 0 && budget.is_some_and(|budget| began.elapsed() > budget) {
+            left.push(part);
+            continue;
+        }
+        if budget.is_some() && batch.is_none() {
+            return Err(mart.refused(
+                "parts",
+                "@parts must give the last batch of each part, since the mart is not published with \
+                every refresh",
+            ));
         }
         let file = file_of(mart, part);
         let name = format!("set variable part = {}", quote(part));
         engine.run("name the part", &name)?;
         let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
-        entry.parts.insert(part.clone(), at.totals.batch);
         if rows > 0 {
+            entry.progress.insert(part.clone(), now);
             entry.written.insert(file.clone());
             entry.files.insert(file, rows);
         } else {
@@ -109,16 +131,31 @@ fn parts(
             gone.push(file);
         }
     }
-    if let Some((old_folder, old)) = before {
+    if let Some((old_folder, old)) = &before {
         for (file, rows) in old.files.iter().filter(|(_, rows)| **rows > 0) {
             if !entry.files.contains_key(file) && !gone.contains(file) {
-                link_file(&old_folder, into, file)?;
+                link_file(old_folder, into, file)?;
                 entry.files.insert(file.clone(), *rows);
             }
         }
-        for (part, batch) in &old.parts {
-            entry.parts.entry(part.clone()).or_insert(*batch);
+        // What has not changed is up to date too.
+        for part in old
+            .progress
+            .keys()
+            .filter(|part| !gone.contains(&file_of(mart, part)))
+        {
+            entry.progress.entry(part.clone()).or_insert(now);
         }
+    }
+    // The mart as a whole is as old as its oldest part.
+    if let Some(oldest) = left.first().and_then(|part| was(part)) {
+        entry.batch = oldest.batch;
+        entry.as_of = oldest.as_of;
+    }
+    for part in left {
+        entry
+            .progress
+            .extend(was(part).map(|was| (part.clone(), was)));
     }
     if entry.files.is_empty() {
         // A part without rows, so that the view has a file to read the columns from.
@@ -181,12 +218,16 @@ fn link_file(from: &Path, into: &Path, file: &str) -> Result<(), Error> {
     make().map_err(Error::file("link", &target))
 }
 
-/// Writes the mart `mart_status`, which says how the others are.
+/// The mart that says how the others are.
+pub(super) const STATUS: &str = "mart_status";
+
+/// Writes it.
 pub(super) fn mart_status(
     engine: &Engine,
     into: &Path,
     marts: &BTreeMap<String, MartEntry>,
-) -> Result<(), Error> {
+    at: At<'_>,
+) -> Result<MartEntry, Error> {
     let rows = marts.iter().map(|(name, entry)| {
         format!(
             "({}, {}::bigint, {}::bigint, {}, {}, {}::double)",
@@ -205,13 +246,12 @@ pub(super) fn mart_status(
         "select * from (values {}) as t(mart, generation, rows, as_of, refreshed_at, duration)",
         rows.join(", ")
     );
-    copy(
-        engine,
-        &select,
-        &into.join("mart_status.parquet"),
-        "mart_status",
-    )
-    .map(drop)
+    let file = format!("{STATUS}.parquet");
+    let rows = copy(engine, &select, &into.join(&file), STATUS)?;
+    let mut entry = empty(String::new(), at);
+    entry.written.insert(file.clone());
+    entry.files.insert(file, rows);
+    Ok(entry)
 }
 
 /// Writes what `cleaned_flights` needs to know: the lake's files of the window, where it starts,

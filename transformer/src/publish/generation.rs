@@ -55,10 +55,18 @@ pub struct MartEntry {
     /// before.
     #[serde(skip)]
     pub written: BTreeSet<String>,
-    /// Of a mart in parts, the last batch that each part has counted, if it was ever written
-    /// anew.
+    /// Of a mart in parts, how far each part is that was ever written anew.
     #[serde(default)]
-    pub parts: BTreeMap<String, i64>,
+    pub progress: BTreeMap<String, Progress>,
+}
+
+/// How far a part of a mart is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The last batch it has counted.
+    pub batch: i64,
+    /// Time of the newest poll it has counted, in microseconds since 1970.
+    pub as_of: Option<i64>,
 }
 
 impl MartEntry {

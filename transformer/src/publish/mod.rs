@@ -30,7 +30,7 @@ pub use views::init_sql;
 pub(crate) use views::init_sql_of;
 
 use crate::audit::history::History;
-use crate::audit::{AUDIT_RESULTS, Auditor, Subject};
+use crate::audit::{AUDIT_RESULTS, Arrived, Auditor, Subject};
 use crate::engine::{Engine, Totals, absolute};
 use crate::flights::keep as flights;
 use crate::models::{Model, Publish};
@@ -52,6 +52,9 @@ pub struct Publisher {
 /// A mart that took longer than this does not delay the others: it waits for a publication of
 /// its own.
 const LONG: f64 = 0.1;
+
+/// Rows of the lake that views are audited on at most, the newest first.
+const AUDITED_ROWS: u64 = 200_000;
 
 /// Which of the marts that have changed a publication writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +184,16 @@ impl Publisher {
         export::window(engine, schema, unfinished, since)?;
         let (run_id, _) = request.runs.begin();
         let refused = self.refused();
+        let counted = self
+            .current
+            .as_ref()
+            .filter(|now| now.epoch == totals.epoch);
+        let counted = counted.map_or(0, |now| now.batch);
+        let arrived = Arrived {
+            files: engine.arrived(counted, since, AUDITED_ROWS)?,
+            schema,
+            since,
+        };
         let subject = Subject {
             number,
             run_id: &run_id,
@@ -188,6 +201,7 @@ impl Publisher {
             refused: &refused,
             marts: &marts,
             following: request.runs.follows() && !totals.waiting,
+            arrived: Some(&arrived),
         };
         request.auditor.check(engine, subject)?;
         service::crash_point!(
@@ -196,7 +210,23 @@ impl Publisher {
         );
         let history = request.auditor.history();
         let run = self.export_records(engine, unfinished, at, &mut marts, request.runs, history)?;
-        export::mart_status(engine, unfinished, &marts)?;
+        let status = export::mart_status(engine, unfinished, &marts, at)?;
+        let records = engine.models().marts().filter(|mart| is_record(mart));
+        let records = records.filter_map(|mart| marts.get_key_value(&mart.name));
+        let records = records.map(|(name, entry)| (name.clone(), entry.clone()));
+        let records = records
+            .chain([(export::STATUS.to_owned(), status)])
+            .collect();
+        let subject = Subject {
+            number,
+            run_id: &run_id,
+            folder: unfinished,
+            refused: &refused,
+            marts: &records,
+            following: false,
+            arrived: None,
+        };
+        request.auditor.check(engine, subject)?;
         let views = views::prepare(engine, schema, &self.folder, unfinished)?;
         let next = Generation {
             generation: number,
@@ -366,7 +396,7 @@ fn is_record(mart: &Model) -> bool {
 }
 
 /// Makes everything in a folder, and the folder, survive a power failure.
-fn sync_all(folder: &Path) -> Result<(), Error> {
+pub(crate) fn sync_all(folder: &Path) -> Result<(), Error> {
     let entries = fs::read_dir(folder).map_err(Error::file("read the folder", folder))?;
     for entry in entries {
         let path = entry
@@ -389,7 +419,7 @@ fn is_linked(path: &Path) -> Result<bool, Error> {
 }
 
 /// Makes one file or folder survive a power failure.
-fn sync(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync(path: &Path) -> Result<(), Error> {
     let sync = || fs::File::open(path)?.sync_all();
     sync().map_err(Error::file("sync", path))
 }

@@ -15,6 +15,7 @@ use crate::schema::{SourceSchema, quote};
 const STORAGE_VERSION: &str = "v1.2.0";
 
 const DATABASE: &str = "views.duckdb";
+const INIT: &str = "init.sql";
 const FINGERPRINT: &str = ".views";
 
 /// Views that are ready to be put in place, if they are not what is there.
@@ -74,11 +75,6 @@ pub(super) fn prepare(
             made: None,
         });
     }
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(Error::file("write", &path))
-    };
-    write("init.sql", &init)?;
     let workshop = folder.join(".unfinished-views");
     let fresh = || -> std::io::Result<()> {
         if workshop.exists() {
@@ -87,6 +83,8 @@ pub(super) fn prepare(
         fs::create_dir(&workshop)
     };
     fresh().map_err(Error::file("create the folder", &workshop))?;
+    let init_file = workshop.join(INIT);
+    fs::write(&init_file, &init).map_err(Error::file("write", &init_file))?;
     let database = workshop.join(DATABASE);
     let example = example.file_name().unwrap_or_default().to_string_lossy();
     let empty = folder.join(&*example).join("no_flight_states.parquet");
@@ -134,8 +132,10 @@ impl Views {
         let Some(made) = &self.made else {
             return Ok(());
         };
-        let target = folder.join(DATABASE);
-        fs::rename(made, &target).map_err(Error::file("rename", made))?;
+        for name in [INIT, DATABASE] {
+            let ready = made.with_file_name(name);
+            fs::rename(&ready, folder.join(name)).map_err(Error::file("rename", &ready))?;
+        }
         let noted = folder.join(FINGERPRINT);
         fs::write(&noted, &self.fingerprint).map_err(Error::file("write", &noted))?;
         if let Some(workshop) = made.parent() {

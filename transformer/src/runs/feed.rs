@@ -41,6 +41,8 @@ pub(crate) struct Feed<T> {
     passing: Option<String>,
     /// Days before this one are in the mart.
     published_before: Option<NaiveDate>,
+    /// The table has no rows of days before this one.
+    kept_from: Option<NaiveDate>,
     rows: PhantomData<fn(T)>,
 }
 
@@ -51,6 +53,7 @@ impl<T> Default for Feed<T> {
             new: Vec::new(),
             passing: None,
             published_before: None,
+            kept_from: None,
             rows: PhantomData,
         }
     }
@@ -86,13 +89,20 @@ impl<T: Row> Feed<T> {
                     quote(passing)
                 ));
             }
-            if let Some(day) = self.published_before {
+            let day = self
+                .published_before
+                .filter(|day| self.kept_from != Some(*day));
+            if let Some(day) = day {
+                // Made anew: what is deleted from a temporary table is never given back.
                 sql.push_str(&format!(
-                    "delete from {table} where utc_date({time}) < date '{day}';"
+                    "create or replace temp table {table} as
+                    select * from {table} where utc_date({time}) >= date '{day}';"
                 ));
             }
         } else {
-            sql.push_str(&format!("delete from {table};"));
+            sql.push_str(&format!(
+                "create or replace temp table {table} as from {table} limit 0;"
+            ));
             sql.push_str(&read_files(
                 journal,
                 self.published_before.filter(|_| !anew),
@@ -112,6 +122,7 @@ impl<T: Row> Feed<T> {
         }
         engine.run(&format!("fill {table}"), &sql)?;
         self.valid = true;
+        self.kept_from = self.published_before;
         self.passing = passing.map(|(id, _)| id.to_owned());
         Ok(())
     }

@@ -45,10 +45,16 @@ pub fn find(logs: &Path, prefix: &str) -> Result<(Run, Option<String>), Error> {
     Ok((run, log))
 }
 
-/// When the last run of a kind began.
-pub fn last_of(logs: &Path, kind: Kind) -> Result<Option<DateTime<Utc>>, Error> {
-    let mut runs = newest_first(&absolute(logs)?);
-    Ok(runs.find(|run| run.kind == kind).map(|run| run.started))
+/// When the last run of a kind began that has succeeded; without one, the first of the kind.
+pub fn last_good(logs: &Path, kind: Kind) -> Result<Option<DateTime<Utc>>, Error> {
+    let mut first = None;
+    for run in newest_first(&absolute(logs)?).filter(|run| run.kind == kind) {
+        first = Some(run.started);
+        if run.status == RunStatus::Succeeded {
+            break;
+        }
+    }
+    Ok(first)
 }
 
 /// The runs as a table.
@@ -184,6 +190,28 @@ mod tests {
             table.contains("0198-b") && table.contains("succeeded"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn a_run_that_did_not_succeed_made_up_for_nothing() {
+        let folder = folder();
+        let last = || last_good(folder.path(), Kind::Once).unwrap();
+        assert_eq!(last(), Some("2025-09-26T10:00:00Z".parse().unwrap()));
+        assert_eq!(last_good(folder.path(), Kind::Cron).unwrap(), None);
+        let mut journal = Journal::new(&journal_folder(folder.path()), "runs");
+        for (day, status) in [
+            ("2025-09-27", RunStatus::Blocked),
+            ("2025-09-28", RunStatus::Failed),
+        ] {
+            let run = Run {
+                kind: Kind::Cron,
+                ..run("0199", day, status)
+            };
+            journal.append(run.started.date_naive(), &run);
+        }
+        let cron = last_good(folder.path(), Kind::Cron).unwrap();
+        assert_eq!(cron, Some("2025-09-27T10:00:00Z".parse().unwrap()));
+        assert_eq!(last(), Some("2025-09-26T10:00:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -270,3 +270,60 @@ async fn an_audit_that_is_none_is_refused_with_its_place() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_mart_that_is_written_alone_is_not_compared_with_those_that_are_behind() {
+    let bench = Bench::new().await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&poll(20, 0)).await;
+    transformer.catch_up().await.unwrap();
+    bench.append(&poll(30, 1)).await;
+    transformer.refresh().await.unwrap().unwrap();
+    let only = Some(["kpi_latest".to_owned()].into());
+    let scope = transformer::publish::Scope::Full;
+    transformer.publish_only(scope, only).await.unwrap();
+    let seen = bench.query("select aircraft_total from kpi_latest");
+    assert_eq!(seen[0][0].as_deref(), Some("30"));
+    assert!(
+        bench
+            .query("from audit_results where status = 'failed' and severity = 'block'")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn views_and_the_transformers_own_records_are_audited_too() {
+    let mut bench = probed("--   warn range(half, 0, 1)").await;
+    let models = bench.folder.path().join("models");
+    write(
+        &models.join("marts/heavy.sql"),
+        "-- description: Rows of the newest window, to be looked at.\n\
+         -- grain: icao24, snapshot_time\n-- kind: view\n-- refresh: full\n-- columns:\n\
+         --   icao24: address\n--   snapshot_time: time of the poll\n--   others: rows of the poll\n\
+         -- audits:\n--   block range(others, 0, 25)\n\n-- @select\nselect\n    flown.icao24,\n    \
+         flown.snapshot_time,\n    probe.aircraft as others,\nfrom cleaned_flights as flown\n\
+         join probe using (snapshot_time)\n",
+    );
+    bench.config.transformer.models = Some(models);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for minute in 0..2 {
+        bench.append(&poll(20, minute)).await;
+        transformer.catch_up().await.unwrap();
+    }
+    let audited = |mart: &str| {
+        let found = results(&bench, mart);
+        let passed = found.iter().all(|(_, status, _)| status == "passed");
+        (found.len(), passed)
+    };
+    for mart in ["cleaned_flights", "mart_status", "pipeline_runs", "heavy"] {
+        let (audits, passed) = audited(mart);
+        assert!(audits >= 2 && passed, "{mart}: {:?}", results(&bench, mart));
+    }
+    bench.append(&poll(30, 2)).await;
+    transformer.refresh().await.unwrap().unwrap();
+    let error = transformer.publish(true).await.unwrap_err().to_string();
+    assert!(
+        error.contains("range(others, 0, 25) of heavy has 30 wrong rows"),
+        "{error}"
+    );
+}

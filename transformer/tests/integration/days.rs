@@ -5,8 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use crate::support::recompute::compare;
-use crate::support::{Bench, Row, row};
+use crate::support::{Bench, Row, row, rows_at};
 use chrono::NaiveDate;
+use transformer::publish::Scope;
 use transformer::{Days, Transformer};
 
 /// 2025-09-01T00:00:00Z.
@@ -177,7 +178,7 @@ async fn a_rebuild_of_days_goes_on_after_a_kill() {
     for _ in 0..3 {
         // Nobody sees what is half counted.
         assert!(transformer.status().rebuilding);
-        let due = transformer.publication_due(transformer::publish::Scope::Full);
+        let due = transformer.publication_due(Scope::Full);
         assert!(!due.await.unwrap());
         drop(transformer);
         compare(bench.published(), &days(0..4)).unwrap();
@@ -231,6 +232,143 @@ async fn what_aircraft_did_not_do_is_the_same_file() {
     let expected = expected.map(|(a, n)| vec![Some(a.to_owned()), Some(n.to_owned())]);
     assert_eq!(found, expected);
 }
+
+/// Rows of days as the marts that keep no daily aggregates count them.
+fn detail(bench: &Bench) -> Vec<Vec<Option<String>>> {
+    bench.query(
+        "select fetch_date, sum(total_observations)::bigint from operator_daily group by all
+        union all select utc_date(fetch_hour), sum(total_flights)::bigint from hourly_activity group by all
+        union all select utc_date(snapshot_time), sum(aircraft_total)::bigint from kpi_history group by all
+        union all select null, sum(total_observations)::bigint from country_stats
+        order by all",
+    )
+}
+
+#[tokio::test]
+async fn days_that_leave_the_lake_leave_the_detail_and_not_the_aggregates() {
+    let bench = Bench::new().await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    let (first, rest) = (day(0), days(1..4));
+    let (morning, evening) = first.split_at(first.len() / 2);
+    bench.append(morning).await;
+    bench.append(evening).await;
+    bench.append(&rest).await;
+    transformer.catch_up().await.unwrap();
+    compare(bench.published(), &days(0..4)).unwrap();
+    let all = daily(&bench);
+
+    // Half a day: it is counted again from the other half.
+    let files = bench.data_files().await;
+    bench.remove(&files[1..2]).await;
+    transformer.catch_up().await.unwrap();
+    compare(bench.published(), &[morning, &rest].concat()).unwrap();
+
+    // A whole day: nobody could count its aggregates again.
+    bench.remove(&files[3..4]).await;
+    transformer.catch_up().await.unwrap();
+    let kept = Bench::new().await;
+    kept.append(&[morning, &day(1), &day(3)].concat()).await;
+    let mut other = Transformer::open(&kept.config).await.unwrap();
+    other.catch_up().await.unwrap();
+    assert_eq!(detail(&bench), detail(&kept));
+    let but_the_first = |rows: Vec<Vec<Option<String>>>| rows[3..].to_vec();
+    assert_eq!(but_the_first(daily(&bench)), but_the_first(all));
+
+    // It comes again, from an archive.
+    bench.append(&day(2)).await;
+    transformer.catch_up().await.unwrap();
+    compare(bench.published(), &[morning, &rest].concat()).unwrap();
+}
+
+#[tokio::test]
+async fn a_rebuild_leaves_the_aggregates_of_days_that_the_lake_has_not() {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.retention = Duration::from_secs(2 * 86_400);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for number in 0..6 {
+        bench.append(&day(number)).await;
+        transformer.catch_up().await.unwrap();
+    }
+    let all = daily(&bench);
+    // The lake keeps one of the days before the last three.
+    let files = bench.data_files().await;
+    bench.remove(&[&files[..1], &files[2..3]].concat()).await;
+    let every = Days {
+        from: None,
+        to: Some(date(5)),
+    };
+    for days in [every, Days::default()] {
+        transformer.rebuild(days).await.unwrap();
+        transformer.catch_up().await.unwrap();
+        assert_eq!(daily(&bench), all, "{days:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mart_that_is_written_bit_by_bit_says_how_far_it_is_and_comes_to_an_end() {
+    let mut bench = Bench::new().await;
+    let models = bench.folder.path().join("models/marts");
+    std::fs::create_dir_all(&models).unwrap();
+    std::fs::write(models.join("slow_days.sql"), SLOW).unwrap();
+    bench.config.transformer.models = Some(bench.folder.path().join("models"));
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&days(0..3)).await;
+    transformer.catch_up().await.unwrap();
+    let said = |bench: &Bench| {
+        let sql =
+            "select as_of, (select string_agg(polls::varchar, ' ' order by day) from slow_days)
+            from mart_status where mart = 'slow_days'";
+        let row = &bench.query(sql)[0];
+        row.iter()
+            .map(|value| value.clone().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(&bench), ["2025-09-03 19:26:40+00", "6 6 6"]);
+
+    // A further poll of each day.
+    let more = (0..3).flat_map(|number| rows_at(0..3, START + number * DAY + 80_000));
+    bench.append(&more.collect::<Vec<_>>()).await;
+    while transformer.refresh().await.unwrap().is_some() {}
+    for expected in [
+        ["2025-09-03 19:26:40+00", "7 6 6"],
+        ["2025-09-03 19:26:40+00", "7 7 6"],
+        ["2025-09-03 22:13:20+00", "7 7 7"],
+    ] {
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(transformer.publication_due(Scope::Due).await.unwrap());
+        transformer.publish_scope(Scope::Due).await.unwrap();
+        assert_eq!(said(&bench), expected);
+    }
+    std::thread::sleep(Duration::from_millis(2));
+    assert!(!transformer.publication_due(Scope::Due).await.unwrap());
+}
+
+/// A mart of which one part takes longer than all may together.
+const SLOW: &str = "\
+-- description: Polls of each day, slowly.
+-- grain: day
+-- kind: full
+-- refresh: full
+-- publish: 100% of the time, at least every 1ms
+-- columns:
+--   day: date of the polls, UTC
+--   polls: how many there were
+
+-- @parts
+select utc_date(snapshot_time)::varchar as part, max(last_batch) as last_batch
+from polls
+group by all
+
+-- @select
+with days as (
+    select utc_date(snapshot_time) as day from polls
+)
+select day, count(*) as polls
+from days
+where day = getvariable('part')::date
+    and (select count(*) from range(60000000) as numbers (n) where hash(n) % 2 = 0) > 0
+group by day
+";
 
 /// What `country_daily` says, day by day.
 fn daily(bench: &Bench) -> Vec<Vec<Option<String>>> {

@@ -193,7 +193,9 @@ async fn a_full_disk_keeps_the_old_generation_says_so_and_goes_on_when_there_is_
         let about = posted.iter().filter(|text| text.contains(about));
         about.cloned().collect::<Vec<String>>()
     };
-    let first = wait(DEADLINE, "a notification", || told("not refreshed").first().cloned());
+    let first = wait(DEADLINE, "a notification", || {
+        told("not refreshed").first().cloned()
+    });
     assert!(
         first.contains("the disk is full") && first.contains("make room"),
         "{first}"

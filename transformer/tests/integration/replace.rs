@@ -109,3 +109,49 @@ async fn files_that_were_replaced_and_expired_before_they_were_counted_are_no_lo
     let all: Vec<Row> = (0..4).flat_map(|n| poll(n, 0..10)).collect();
     compare(bench.published(), &all).unwrap();
 }
+
+#[tokio::test]
+async fn a_file_that_goes_while_it_waits_to_be_counted_again_is_no_loss() {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.step_rows = 1;
+    for number in 0..4 {
+        bench.append(&poll(number, 0..10)).await;
+    }
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    let day = chrono::DateTime::from_timestamp(START, 0).unwrap();
+    let day = day.date_naive();
+    transformer.rebuild_days(day, day).await.unwrap();
+    let old = bench.data_files().await;
+    bench.replace(&old[2..3], &poll(2, 0..10)).await;
+    expire(&old[2..3]);
+    // More steps than there are files would be a circle.
+    let mut steps = 0;
+    while transformer.refresh().await.unwrap().is_some() {
+        steps += 1;
+        assert!(steps < 20, "it goes round in circles");
+    }
+    transformer.publish(true).await.unwrap();
+    let all: Vec<Row> = (0..4).flat_map(|n| poll(n, 0..10)).collect();
+    compare(bench.published(), &all).unwrap();
+}
+
+#[tokio::test]
+async fn rows_that_are_not_counted_yet_are_not_shown() {
+    let mut bench = Bench::new().await;
+    bench.append(&poll(0, 0..10)).await;
+    catch_up(&bench).await;
+    bench.config.transformer.step_rows = 1;
+    for number in 1..4 {
+        bench.append(&poll(number, 0..10)).await;
+    }
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    let newest = "select (select max(snapshot_time) from cleaned_flights)
+        = (select max(snapshot_time) from kpi_history), count(*) from kpi_history";
+    for polls in 2..=4 {
+        transformer.refresh().await.unwrap().unwrap();
+        transformer.publish(true).await.unwrap();
+        let said = ["true".to_owned(), polls.to_string()].map(Some);
+        assert_eq!(bench.query(newest)[0], said);
+    }
+}

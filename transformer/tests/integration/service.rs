@@ -45,9 +45,7 @@ async fn it_follows_the_lake_and_ends_when_told() {
 async fn once_ends_with_everything_published() {
     let mut bench = Bench::new().await;
     bench.config.transformer.mode = Mode::Once;
-    let rows: Vec<_> = (0..50)
-        .map(|n| row("3c6444", EVENING + n * 30))
-        .collect();
+    let rows: Vec<_> = (0..50).map(|n| row("3c6444", EVENING + n * 30)).collect();
     bench.append(&rows).await;
     for _ in 0..2 {
         transformer::run(bench.config.clone(), Health::new(), Shutdown::new(), None)

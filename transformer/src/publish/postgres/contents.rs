@@ -14,21 +14,10 @@ use super::error::PostgresError;
 use super::layout::{Column, Layout};
 use crate::models::{GrainColumn, Model, Models, hex};
 use crate::publish::Generation;
+use crate::publish::export::STATUS;
 
 /// Rows of a batch that is read at once: what is in memory of a mart, however large it is.
 pub(super) const BATCH_ROWS: usize = 8_192;
-
-/// How fresh the marts are; written by the publisher itself, without a model.
-const STATUS: &str = "mart_status";
-const STATUS_DESCRIPTION: &str = "How fresh each mart is.";
-const STATUS_COLUMNS: [(&str, &str); 6] = [
-    ("mart", "name of the mart"),
-    ("generation", "generation in which it was last written"),
-    ("rows", "its rows"),
-    ("as_of", "time of the newest poll it has counted"),
-    ("refreshed_at", "when it was last written"),
-    ("duration", "seconds that took"),
-];
 
 /// The marts of a generation, by name.
 pub(super) type Contents = BTreeMap<String, Mart>;
@@ -147,7 +136,6 @@ impl Mart {
         let schema = open(&first.path)?.schema().clone();
         let meaning = |column: &str| match model {
             Some(model) => meaning(model.columns.iter().map(|(n, m)| (&**n, &**m)), column),
-            None if name == STATUS => meaning(STATUS_COLUMNS.iter().copied(), column),
             None => String::new(),
         };
         let mut columns = Vec::new();
@@ -170,11 +158,7 @@ impl Mart {
         if first.path.parent() != Some(folder) {
             columns.push(Layout::part_column());
         }
-        let key = match (model, name) {
-            (Some(model), _) => key(&model.grain),
-            (None, STATUS) => vec!["mart".to_owned()],
-            _ => Vec::new(),
-        };
+        let key = model.map_or_else(Vec::new, |model| key(&model.grain));
         let key = if without_nulls(&key, &parts)? {
             key
         } else {
@@ -182,7 +166,6 @@ impl Mart {
         };
         let comment = match model {
             Some(model) => format!("{} One row is: {}.", model.description, model.grain_text()),
-            None if name == STATUS => STATUS_DESCRIPTION.to_owned(),
             None => String::new(),
         };
         Ok(Some(Mart {
