@@ -14,6 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
+use service::config::KafkaConfig;
 use service::fault::{Fault, Faulty};
 use service::health::Component;
 use service::shutdown::Shutdown;
@@ -346,6 +347,9 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == KafkaConfig::FAILED {
+            KafkaConfig::note_failure(&mut self.state().last_error, message);
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(facility, "{message}");
@@ -369,10 +373,7 @@ impl ClientContext for Context {
             // Says only that there is no connection, in place of why.
             Some(Code::AllBrokersDown) => {}
             _ => {
-                // What follows is about librdkafka's own states and counts.
-                let said = reason.split_once(" (after ");
-                let said = said.map_or(reason, |(said, _)| said).to_owned();
-                self.state().last_error = Some(said);
+                KafkaConfig::note_failure(&mut self.state().last_error, reason);
                 tracing::debug!(%error, reason, "Kafka client");
             }
         }

@@ -35,6 +35,8 @@ use crate::topic::{self, Identity};
 /// How long a poll waits when nothing is pending, and when something is.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 const LINGER_POLL: Duration = Duration::from_millis(5);
+/// How long it is listened, before there are records, to what became of connections.
+const LISTEN: Duration = Duration::from_millis(20);
 /// How long a whole chunk may wait for the pipeline before partitions are paused. A commit is
 /// waited out: after a resume librdkafka may take a second to fetch again. Longer than this,
 /// and the thread must poll for its place in the group, which only a pause allows.
@@ -121,8 +123,7 @@ impl Source {
             .not_ready(format!("connecting to {}", self.brokers));
         while !context.is_ending() {
             let step = Duration::from_secs(1);
-            // Serves callbacks, such as a refused password.
-            let _ = self.consumer.poll(Duration::ZERO);
+            self.listen();
             match topic::identity(self.consumer.client(), &self.config.topic, step) {
                 Ok(Identity {
                     topic_id: Some(_), ..
@@ -138,7 +139,7 @@ impl Source {
                     let _ = self.consumer.poll(IDLE_POLL);
                 }
                 Err(error) => {
-                    let _ = self.consumer.poll(Duration::ZERO);
+                    self.listen();
                     if let Some(fatal) = context.state().fatal.take() {
                         return Err(fatal);
                     }
@@ -154,6 +155,14 @@ impl Source {
             }
         }
         Ok(false)
+    }
+
+    /// Serves callbacks, such as that of a refused password. A poll ends with the first of them.
+    fn listen(&self) {
+        let until = Instant::now() + LISTEN;
+        while Instant::now() < until {
+            let _ = self.consumer.poll(LISTEN);
+        }
     }
 
     fn failure(&self, action: &str, reason: String) -> ConsumerError {
@@ -346,7 +355,8 @@ fn client_config(kafka: &KafkaConfig, config: &ConsumerConfig) -> ClientConfig {
         .set("queued.max.messages.kbytes", "16384")
         .set("fetch.queue.backoff.ms", "10")
         .set("topic.metadata.refresh.interval.ms", "10000")
-        .set_log_level(RDKafkaLogLevel::Warning);
+        // For `Context::log`, which hears there why a connection failed.
+        .set_log_level(RDKafkaLogLevel::Info);
     for (key, value) in kafka.client_properties() {
         client.set(key, value);
     }

@@ -23,9 +23,13 @@ pub fn client(brokers: &str) -> ClientConfig {
     config
 }
 
-/// Writes records without a key to the topic of the states.
+/// Writes records without a key to the topic of the states, compressed.
 pub fn send(brokers: &str, payloads: &[&[u8]]) {
-    let producer: ThreadedProducer<_> = client(brokers).create().expect("a producer");
+    let producer: ThreadedProducer<_> = client(brokers)
+        .set("compression.type", "zstd")
+        .set("message.max.bytes", "10000000")
+        .create()
+        .expect("a producer");
     for payload in payloads {
         let record = BaseRecord::<str, [u8]>::to(FLIGHT_STATES_TOPIC).payload(payload);
         let sent = producer.send(record);
@@ -93,21 +97,24 @@ pub struct Letter {
     pub partition: String,
     /// Its offset there.
     pub offset: String,
+    /// How many bytes there were, when only the first of them are here.
+    pub cut_from: Option<String>,
 }
 
 impl Letter {
     fn of(message: &BorrowedMessage<'_>) -> Letter {
         let headers = message.headers().expect("headers");
-        let header = |name: &str| {
-            let header = headers.iter().find(|header| header.key == name);
-            let value = header.and_then(|header| header.value).expect("the header");
-            String::from_utf8(value.to_vec()).expect("text")
+        let optional = |name: &str| {
+            let header = headers.iter().find(|header| header.key == name)?;
+            Some(String::from_utf8(header.value?.to_vec()).expect("text"))
         };
+        let header = |name: &str| optional(name).expect("the header");
         Letter {
             payload: message.payload().unwrap_or_default().to_vec(),
             reason: header(dead_letter_header::REASON),
             partition: header(dead_letter_header::PARTITION),
             offset: header(dead_letter_header::OFFSET),
+            cut_from: optional(dead_letter_header::CUT_FROM),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use contract::names::FLIGHT_STATES_TOPIC;
+use contract::names::{DEAD_LETTERS_TOPIC, FLIGHT_STATES_TOPIC};
 use e2e::lake::expect_exactly;
 use e2e::load::Load;
 use e2e::server::Kafka;
@@ -90,6 +90,30 @@ async fn what_cannot_be_decoded_is_kept_with_reason_and_position() {
         assert_eq!(payload_at(setup.kafka.brokers(), offset), letter.payload);
         assert!(!letter.reason.is_empty());
     }
+    process.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_record_larger_than_a_dead_letter_can_be_is_cut_and_passed() {
+    let setup = Setup::start();
+    let brokers = setup.kafka.brokers();
+    // With Kafka's own limit of a mebibyte, as a topic has that somebody made by hand.
+    let admin: AdminClient<DefaultClientContext> = client(brokers).create().unwrap();
+    let topic = NewTopic::new(DEAD_LETTERS_TOPIC, 1, TopicReplication::Fixed(1));
+    let made = admin.create_topics([&topic], &AdminOptions::new()).await;
+    made.unwrap()[0].as_ref().unwrap();
+    let mut load = setup.load(1, 100).await;
+    let (small, large) = (b"small".to_vec(), vec![b'x'; 3_000_000]);
+    topic::send(brokers, &[&small, &large, &small]);
+    load.publish(1).await;
+    let process = setup.consumer("consumer").start();
+    expect_exactly(&setup.warehouse(), &load, LIMIT);
+    let letters = dead_letters(brokers, 3);
+    let kept: Vec<(usize, Option<&str>)> = letters
+        .iter()
+        .map(|letter| (letter.payload.len(), letter.cut_from.as_deref()))
+        .collect();
+    assert_eq!(kept, [(5, None), (750_000, Some("3000000")), (5, None)]);
     process.stop();
 }
 

@@ -79,6 +79,7 @@ fn what_is_wrong_with_log_in_or_certificate_is_said_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let kafka = Kafka::with_tls(folder.path(), USER, PASSWORD);
     let registry = Registry::with_tls(folder.path());
+    let plain = ("kafka.brokers", kafka.brokers().to_owned());
     let set = |key, value: &str| vec![(key, value.to_owned())];
     let mistakes = [
         Mistake {
@@ -94,10 +95,40 @@ fn what_is_wrong_with_log_in_or_certificate_is_said_in_one_line() {
             said: ["SCRAM-SHA-512", "kafka.sasl_mechanism"],
         },
         Mistake {
+            name: "authority",
+            settings: set("kafka.ssl_ca_location", registry.ca()),
+            code: 1,
+            said: ["certificate", "check kafka.ssl_ca_location"],
+        },
+        Mistake {
+            name: "no-authority",
+            settings: set("kafka.ssl_ca_location", ""),
+            code: 1,
+            said: ["certificate", "check kafka.ssl_ca_location"],
+        },
+        Mistake {
             name: "authority-not-there",
             settings: set("kafka.ssl_ca_location", "/nowhere/ca.crt"),
             code: 2,
             said: ["ssl.ca.location", "[kafka]"],
+        },
+        Mistake {
+            name: "plaintext-to-tls",
+            settings: set("kafka.security_protocol", "plaintext"),
+            code: 1,
+            said: [
+                "cannot reach Kafka at localhost",
+                "check kafka.security_protocol",
+            ],
+        },
+        Mistake {
+            name: "tls-to-plaintext",
+            settings: vec![plain],
+            code: 1,
+            said: [
+                "cannot reach Kafka at 127.0.0.1",
+                "check kafka.security_protocol",
+            ],
         },
         Mistake {
             name: "registry-authority-not-there",

@@ -18,6 +18,8 @@ use crate::kafka::{Context, PublishError, client_config, create, is_denied};
 
 /// How long one call may take before it is looked whether to go on.
 const SLICE: Duration = Duration::from_millis(500);
+/// How long it is listened to what became of connections.
+const LISTEN: Duration = Duration::from_millis(20);
 /// Kafka's coordinator may take some seconds to be there, and to finish what an earlier producer
 /// of the same name left open.
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -81,7 +83,8 @@ fn reach(
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
-        producer.poll(Duration::ZERO);
+        // Long enough for all that there is to hear.
+        producer.poll(LISTEN);
         let mut heard = producer.context().heard();
         let brokers = kafka.brokers.clone();
         if let Some(reason) = heard.login_refused.take() {

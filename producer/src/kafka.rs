@@ -138,7 +138,9 @@ pub(crate) fn client_config(kafka: &KafkaConfig) -> ClientConfig {
         .set("client.id", "contrail-producer")
         // A connection is idle between polls, and must not be found dead by the next one.
         .set("socket.keepalive.enable", "true")
-        .set("socket.nagle.disable", "true");
+        .set("socket.nagle.disable", "true")
+        // For `Context::log`, which hears there why a connection failed.
+        .set_log_level(RDKafkaLogLevel::Info);
     for (key, value) in kafka.client_properties() {
         config.set(key, value);
     }
@@ -194,22 +196,21 @@ impl Context {
 impl ClientContext for Context {
     /// What matters comes back as an error of a call, which is logged where it is handled.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == KafkaConfig::FAILED {
+            KafkaConfig::note_failure(&mut self.heard().last_error, message);
+        }
         tracing::debug!(?level, facility, message, "librdkafka");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let mut heard = self.heard();
-        // What follows is about librdkafka's own states and counts.
-        let reason = reason
-            .split_once(" (after ")
-            .map_or(reason, |(said, _)| said);
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                heard.login_refused = Some(reason.to_owned());
+                KafkaConfig::note_failure(&mut heard.login_refused, reason);
             }
             // Says only that there is no connection, in place of why.
             Some(RDKafkaErrorCode::AllBrokersDown) => {}
-            _ => heard.last_error = Some(reason.to_owned()),
+            _ => KafkaConfig::note_failure(&mut heard.last_error, reason),
         }
     }
 }
