@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use super::history::History;
 use super::sql::{Files, count_in, repeated, shown};
 use super::{Audit, AuditStatus, Check, Finding, Severity, parse};
 use crate::Error;
-use crate::engine::Engine;
+use crate::engine::{Engine, Session, lock};
 use crate::models::model::Kind;
 use crate::models::{Model, Models};
 use crate::publish::MartEntry;
@@ -117,41 +118,33 @@ impl Auditor {
             folder: subject.refused,
             ..files
         };
-        let written = subject
-            .marts
-            .iter()
-            .filter(|(_, entry)| !entry.written.is_empty());
-        let mut findings = Vec::new();
-        for (mart, _) in written {
-            let of_mart = self.audits.iter().filter(|audit| audit.mart == *mart);
-            let of_mart = of_mart.filter(|audit| files.is_level(audit));
-            let audits: Vec<&Audit> = of_mart.collect();
-            if audits.is_empty() {
-                continue;
-            }
-            let action = format!("audit {mart}");
-            let values = engine.numbers(&action, &files.count(mart, &audits), audits.len())?;
-            for (audit, value) in audits.into_iter().zip(values) {
-                let value = match &audit.check {
-                    Check::Freshness(_) if subject.following => {
-                        findings.extend(freshness(audit, subject.marts, crate::runs::now()));
-                        continue;
-                    }
-                    Check::Volume(_) => match files.volume() {
-                        Some(sql) => engine.numbers(&action, &sql, 1)?.first().copied().flatten(),
-                        None => None,
-                    },
-                    Check::Unique(columns) if value.is_some_and(|value| value > 0.0) => {
-                        let sql = files.count_repeated(mart, columns);
-                        engine.numbers(&action, &sql, 1)?.first().copied().flatten()
-                    }
-                    _ => value,
-                };
-                // What cannot be said, such as a volume without a history, holds.
-                let Some(value) = value else { continue };
-                findings.push(finding(audit, value, &refused));
-            }
-        }
+        let written = subject.marts.iter();
+        let written = written.filter(|(_, entry)| !entry.written.is_empty());
+        let written: Vec<&str> = written.map(|(mart, _)| mart.as_str()).collect();
+        // Two connections take every other one.
+        let looks = Looks {
+            audits: &self.audits,
+            subject,
+            files,
+            refused,
+        };
+        let every_other = |from: usize| written.iter().copied().skip(from).step_by(2);
+        let (twin, span) = (engine.twin(), tracing::Span::current());
+        let (findings, others) = thread::scope(|scope| {
+            let (looks, marts) = (&looks, every_other(1));
+            let others = scope.spawn(move || {
+                let _entered = span.entered();
+                looks.findings(&lock(twin), marts)
+            });
+            let own = looks.findings(engine.session(), every_other(0));
+            let others = others.join();
+            (
+                own,
+                others.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            )
+        });
+        let mut findings = findings?;
+        findings.extend(others?);
         if let Some(arrived) = subject.arrived.filter(|arrived| !arrived.files.is_empty()) {
             engine.run("show what arrived", &files.show(arrived))?;
             for view in engine.models().views() {
@@ -175,7 +168,7 @@ impl Auditor {
             return Ok(());
         };
         let action = format!("audit {}", view.name);
-        let values = engine.numbers(
+        let values = engine.session().numbers(
             &action,
             &count_in(&tables, &view.name, &audits),
             audits.len(),
@@ -184,7 +177,12 @@ impl Auditor {
             let value = match &audit.check {
                 Check::Unique(columns) if value.is_some_and(|value| value > 0.0) => {
                     let sql = format!("{tables} {}", repeated(&view.name, columns));
-                    engine.numbers(&action, &sql, 1)?.first().copied().flatten()
+                    engine
+                        .session()
+                        .numbers(&action, &sql, 1)?
+                        .first()
+                        .copied()
+                        .flatten()
                 }
                 _ => value,
             };
@@ -192,6 +190,58 @@ impl Auditor {
             findings.push(finding(audit, value, refused));
         }
         Ok(())
+    }
+}
+
+/// What the audits of some marts need to look at them.
+struct Looks<'a> {
+    audits: &'a [Audit],
+    subject: Subject<'a>,
+    files: Files<'a>,
+    refused: Files<'a>,
+}
+
+impl Looks<'_> {
+    fn findings<'m>(
+        &self,
+        session: &Session,
+        marts: impl Iterator<Item = &'m str>,
+    ) -> Result<Vec<Finding>, Error> {
+        let (files, subject) = (&self.files, &self.subject);
+        let mut findings = Vec::new();
+        for mart in marts {
+            let of_mart = self.audits.iter().filter(|audit| audit.mart == *mart);
+            let of_mart = of_mart.filter(|audit| files.is_level(audit));
+            let audits: Vec<&Audit> = of_mart.collect();
+            if audits.is_empty() {
+                continue;
+            }
+            let action = format!("audit {mart}");
+            let number = |sql: &str| -> Result<Option<f64>, Error> {
+                Ok(session.numbers(&action, sql, 1)?.first().copied().flatten())
+            };
+            let values = session.numbers(&action, &files.count(mart, &audits), audits.len())?;
+            for (audit, value) in audits.into_iter().zip(values) {
+                let value = match &audit.check {
+                    Check::Freshness(_) if subject.following => {
+                        findings.extend(freshness(audit, subject.marts, crate::runs::now()));
+                        continue;
+                    }
+                    Check::Volume(_) => match files.volume() {
+                        Some(sql) => number(&sql)?,
+                        None => None,
+                    },
+                    Check::Unique(columns) if value.is_some_and(|value| value > 0.0) => {
+                        number(&files.count_repeated(mart, columns))?
+                    }
+                    _ => value,
+                };
+                // What cannot be said, such as a volume without a history, holds.
+                let Some(value) = value else { continue };
+                findings.push(finding(audit, value, &self.refused));
+            }
+        }
+        Ok(findings)
     }
 }
 

@@ -95,7 +95,7 @@ impl Engine {
             }
             let files = self.waiting()?;
             if files.is_empty() {
-                state::set(&self.conn, "rebuilding", "false")?;
+                state::set(self.connection(), "rebuilding", "false")?;
                 return Ok((nothing.clone(), None));
             }
             self.must_exist(files.iter().map(|file| file.path.as_str()))?;
@@ -170,7 +170,7 @@ impl Engine {
             format!("update lake_files set batch = {batch} where path in (select unnest({paths}))");
         self.run("note the files as counted", &finish)?;
         if !self.is_waiting()? {
-            state::set(&self.conn, "rebuilding", "false")?;
+            state::set(self.connection(), "rebuilding", "false")?;
         }
         let counted = Counted {
             rows: done.folded.rows,
@@ -214,7 +214,7 @@ impl Engine {
         let sql = "select path, rows, epoch_us(first_time), epoch_us(last_time)
             from lake_files where batch is null order by first_time nulls first, path";
         let read = || -> duckdb::Result<Vec<Waiting>> {
-            let mut statement = self.conn.prepare(sql)?;
+            let mut statement = self.connection().prepare(sql)?;
             let mut rows = statement.query([])?;
             let mut files: Vec<Waiting> = Vec::new();
             let mut sum = 0;

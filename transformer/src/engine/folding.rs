@@ -153,7 +153,7 @@ impl Engine {
 
     fn pairs<T: duckdb::types::FromSql>(&self, sql: &str) -> Result<Vec<(String, T)>, Error> {
         let read = || -> duckdb::Result<Vec<(String, T)>> {
-            let mut statement = self.conn.prepare(sql)?;
+            let mut statement = self.connection().prepare(sql)?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect()
         };
@@ -228,7 +228,7 @@ impl Engine {
             order by first_time, path"
         );
         let read = || -> duckdb::Result<Vec<FileSpan>> {
-            let mut statement = self.conn.prepare(&sql)?;
+            let mut statement = self.connection().prepare(&sql)?;
             let rows =
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             rows.collect()
@@ -275,7 +275,7 @@ impl Engine {
         }
         let append = || -> duckdb::Result<()> {
             let mut appender =
-                self.conn
+                self.connection()
                     .appender_to_catalog_and_db(table.name(), "temp", "main")?;
             appender.append_record_batch(rows)?;
             appender.flush()

@@ -74,8 +74,9 @@ impl Engine {
                 return Ok(None);
             };
             let first_kept = today - kept + 1;
-            let before = state::get(&self.conn, key)?.and_then(|day| day.parse::<i64>().ok());
-            state::set(&self.conn, key, &first_kept.to_string())?;
+            let before =
+                state::get(self.connection(), key)?.and_then(|day| day.parse::<i64>().ok());
+            state::set(self.connection(), key, &first_kept.to_string())?;
             let is_due = first < first_kept || before.is_none_or(|before| before < first_kept);
             Ok(is_due.then_some((FIRST_DAY, first_kept - 1)))
         };
@@ -108,7 +109,7 @@ impl Engine {
 
     /// The first day of which detail is kept, in microseconds since 1970.
     pub(super) fn detail_from(&self) -> Result<Option<i64>, Error> {
-        let day = state::get(&self.conn, "first_kept_day")?;
+        let day = state::get(self.connection(), "first_kept_day")?;
         let day = day.and_then(|day| day.parse::<i64>().ok());
         Ok(day
             .filter(|_| self.retention.detail.is_some())
@@ -154,7 +155,7 @@ impl Engine {
         );
         self.run("let the files of the days wait", &again)?;
         match self.is_waiting()? {
-            true => state::set(&self.conn, "rebuilding", "true"),
+            true => state::set(self.connection(), "rebuilding", "true"),
             false => Ok(()),
         }
     }
@@ -190,7 +191,7 @@ impl Engine {
                 where batch is not null and {}",
                 overlap(days)
             );
-            let read = self.conn.query_row(&sql, [], |row| {
+            let read = self.connection().query_row(&sql, [], |row| {
                 Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
             });
             let (first, last) = read.map_err(Error::duck("cannot find the files of the days"))?;

@@ -8,6 +8,7 @@
 //! - `missing`: days that the lake has and it has not.
 //! - `outlive`: daily aggregates, which a rebuild leaves alone.
 //! - `publishing`: what publishing needs.
+//! - `session`: one connection; a second one writes and audits half of a publication.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
 
@@ -18,15 +19,18 @@ mod memory;
 mod missing;
 mod outlive;
 mod publishing;
+mod session;
 mod state;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use duckdb::{Config as DuckConfig, Connection};
 
 pub use count::Counted;
 pub(crate) use forget::Retention;
 use service::lock::Lock;
+pub(crate) use session::Session;
 pub use state::Totals;
 
 use crate::flights::keep::Keeper;
@@ -48,7 +52,8 @@ const STATE_VERSION: u32 = 2;
 
 /// The open private database. Dropping it lets go of the folder.
 pub struct Engine {
-    conn: Connection,
+    session: Session,
+    twin: Mutex<Session>,
     models: Models,
     path: PathBuf,
     step_rows: u64,
@@ -91,8 +96,10 @@ impl Engine {
             conn = connect(&path, &folder, config)?;
             state::create(&conn)?;
         }
+        let session = Session::new(conn);
         let engine = Engine {
-            conn,
+            twin: Mutex::new(session.twin()?),
+            session,
             models,
             path,
             step_rows: config.step_rows.max(1),
@@ -107,7 +114,7 @@ impl Engine {
         engine.check_memory()?;
         engine.prepare(&folder)?;
         engine.take_kept(&folder)?;
-        state::set(&engine.conn, "models", &version)?;
+        state::set(engine.connection(), "models", &version)?;
         Ok(engine)
     }
 
@@ -132,11 +139,13 @@ impl Engine {
         let attach = format!("attach if not exists ':memory:' as {LAKE}");
         self.run("make room for the lake's views", &attach)?;
         for (name, text) in self.models.files().seeds() {
-            self.load_seed(folder, name, text)?;
+            let file = folder.join(format!("{name}.csv"));
+            std::fs::write(&file, text).map_err(Error::file("write", &file))?;
         }
+        self.session
+            .prepare(&self.models, folder, self.cell_degrees)?;
+        lock(&self.twin).prepare(&self.models, folder, self.cell_degrees)?;
         self.run("define the macros", &self.macros()?)?;
-        let cells = format!("set variable cell_degrees = {}::double", self.cell_degrees);
-        self.run("say how large cells are", &cells)?;
         for model in self.models.iter() {
             self.run(
                 &format!("create the tables of {}", model.name),
@@ -144,16 +153,6 @@ impl Engine {
             )?;
         }
         Ok(())
-    }
-
-    fn load_seed(&self, folder: &Path, name: &str, text: &str) -> Result<(), Error> {
-        let file = folder.join(format!("{name}.csv"));
-        std::fs::write(&file, text).map_err(Error::file("write", &file))?;
-        let sql = format!(
-            "create or replace temp table {name} as {}",
-            read_seed(&file)
-        );
-        self.run(&format!("load the seed {name}"), &sql)
     }
 
     /// The macros that models use, as statements that create them in the current schema. They
@@ -179,12 +178,19 @@ impl Engine {
         ))
     }
 
+    /// The connection that everything but the half of a publication runs on.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// A second connection, for another thread: it sees what is committed.
+    pub(crate) fn twin(&self) -> &Mutex<Session> {
+        &self.twin
+    }
+
     /// Runs statements.
     pub(crate) fn run(&self, action: &str, sql: &str) -> Result<(), Error> {
-        tracing::trace!(action, sql);
-        self.conn
-            .execute_batch(sql)
-            .map_err(Error::duck(format!("cannot {action}")))
+        self.session.run(action, sql)
     }
 
     /// The single value of a query.
@@ -193,9 +199,7 @@ impl Engine {
         action: &str,
         sql: &str,
     ) -> Result<T, Error> {
-        self.conn
-            .query_row(sql, [], |row| row.get(0))
-            .map_err(Error::duck(format!("cannot {action}")))
+        self.session.value(action, sql)
     }
 
     /// The first column of a query.
@@ -204,17 +208,12 @@ impl Engine {
         action: &str,
         sql: &str,
     ) -> Result<Vec<T>, Error> {
-        let read = || -> duckdb::Result<Vec<T>> {
-            let mut statement = self.conn.prepare(sql)?;
-            let rows = statement.query_map([], |row| row.get(0))?;
-            rows.collect()
-        };
-        read().map_err(Error::duck(format!("cannot {action}")))
+        self.session.column(action, sql)
     }
 
     /// The connection, for what has no helper here.
     pub(crate) fn connection(&self) -> &Connection {
-        &self.conn
+        self.session.connection()
     }
 
     /// Runs `work` as one transaction: all of it, or nothing.
@@ -259,6 +258,11 @@ pub(crate) fn read_seed(file: &Path) -> String {
         "from read_csv({}, all_varchar = true, header = true, allow_quoted_nulls = false)",
         quote(&file.to_string_lossy()),
     )
+}
+
+/// A panic elsewhere does not make a connection useless.
+pub(crate) fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn connect(path: &Path, folder: &Path, config: &TransformerConfig) -> Result<Connection, Error> {

@@ -73,7 +73,7 @@ impl Engine {
             return Ok(());
         }
         let id = read(kept.join("id"))?;
-        if state::get(&self.conn, TAKEN)?.as_deref() == Some(&id) {
+        if state::get(self.connection(), TAKEN)?.as_deref() == Some(&id) {
             return remove_folder(&kept);
         }
         let (lake, batch) = (read(kept.join("lake"))?, read(kept.join("batch"))?);
@@ -90,9 +90,9 @@ impl Engine {
                 );
                 self.run(&format!("take over {}", table.name), &sql)?;
             }
-            state::set(&self.conn, "batch", &batch)?;
-            state::set(&self.conn, LAKE, &lake)?;
-            state::set(&self.conn, TAKEN, &id)
+            state::set(self.connection(), "batch", &batch)?;
+            state::set(self.connection(), LAKE, &lake)?;
+            state::set(self.connection(), TAKEN, &id)
         });
         match taken {
             Ok(()) => remove_folder(&kept),
@@ -114,7 +114,7 @@ impl Engine {
     /// Empties every table but `meta`, as a rebuild of this table of the lake from these files
     /// begins. The batch number goes on.
     pub(super) fn empty_tables(&self, lake: &str, files: &[LakeFile]) -> Result<(), Error> {
-        let is_same = lake_of(&self.conn)?.as_deref() == Some(lake);
+        let is_same = lake_of(self.connection())?.as_deref() == Some(lake);
         let daily: Vec<&DailyTable> = match is_same {
             true => tables(&self.models).collect(),
             false => Vec::new(),
@@ -140,7 +140,7 @@ impl Engine {
             };
             self.run("empty the state", &sql)?;
         }
-        state::set(&self.conn, LAKE, lake)
+        state::set(self.connection(), LAKE, lake)
     }
 }
 

@@ -72,8 +72,8 @@ pub(super) fn other_models(conn: &Connection, version: &str) -> Result<bool, Err
 impl Engine {
     /// How far the lake was read.
     pub fn watermark(&self) -> Result<Option<Watermark>, Error> {
-        let table_uuid = get(&self.conn, "table_uuid")?;
-        let snapshot_id = get(&self.conn, "snapshot_id")?;
+        let table_uuid = get(self.connection(), "table_uuid")?;
+        let snapshot_id = get(self.connection(), "snapshot_id")?;
         Ok(table_uuid.zip(snapshot_id).and_then(|(table_uuid, id)| {
             Some(Watermark {
                 table_uuid,
@@ -90,7 +90,7 @@ impl Engine {
                 max(epoch_us(snapshot_time)),
                 (select count(*) > 0 from lake_files where batch is null),
             from polls";
-        let totals = self.conn.query_row(sql, [], |row| {
+        let totals = self.connection().query_row(sql, [], |row| {
             Ok(Totals {
                 rows: row.get(0)?,
                 polls: row.get(1)?,
@@ -101,7 +101,7 @@ impl Engine {
         });
         let totals = totals.map_err(Error::duck("cannot read the totals"))?;
         Ok(Totals {
-            epoch: get(&self.conn, "epoch")?.unwrap_or_default(),
+            epoch: get(self.connection(), "epoch")?.unwrap_or_default(),
             batch: self.batch()?,
             snapshot_id: self.watermark()?.map(|watermark| watermark.snapshot_id),
             rebuilding: self.rebuilding()?,
@@ -133,14 +133,14 @@ impl Engine {
     }
 
     pub(crate) fn batch(&self) -> Result<i64, Error> {
-        let batch = get(&self.conn, "batch")?;
+        let batch = get(self.connection(), "batch")?;
         Ok(batch.and_then(|batch| batch.parse().ok()).unwrap_or(0))
     }
 
     /// Begins a batch, within the caller's transaction, and says its number to the models.
     pub(super) fn next_batch(&self) -> Result<i64, Error> {
         let batch = self.batch()? + 1;
-        set(&self.conn, "batch", &batch.to_string())?;
+        set(self.connection(), "batch", &batch.to_string())?;
         let sql = format!("set variable batch = {batch}::bigint");
         self.run("name the batch", &sql)?;
         Ok(batch)
@@ -172,7 +172,7 @@ impl Engine {
     }
 
     pub(super) fn rebuilding(&self) -> Result<bool, Error> {
-        Ok(get(&self.conn, "rebuilding")?.as_deref() == Some("true"))
+        Ok(get(self.connection(), "rebuilding")?.as_deref() == Some("true"))
     }
 
     /// Writes down what the lake has, within the caller's transaction.
@@ -198,9 +198,9 @@ impl Engine {
                 watermark
             }
         };
-        set(&self.conn, "table_uuid", &watermark.table_uuid)?;
+        set(self.connection(), "table_uuid", &watermark.table_uuid)?;
         set(
-            &self.conn,
+            self.connection(),
             "snapshot_id",
             &watermark.snapshot_id.to_string(),
         )
@@ -222,15 +222,19 @@ impl Engine {
         self.recent.clear();
         self.flights.clear();
         self.empty_tables(lake, files)?;
-        set(&self.conn, "epoch", &uuid::Uuid::now_v7().to_string())?;
-        set(&self.conn, "rebuilding", "true")
+        set(
+            self.connection(),
+            "epoch",
+            &uuid::Uuid::now_v7().to_string(),
+        )?;
+        set(self.connection(), "rebuilding", "true")
     }
 
     fn add_files(&self, files: &[LakeFile], batch: Option<i64>) -> Result<(), Error> {
         let sql = "insert into lake_files values (
             ?, ?, to_timestamp(?::bigint / 1000000), to_timestamp(?::bigint / 1000000), ?)";
         let insert = || -> duckdb::Result<()> {
-            let mut statement = self.conn.prepare(sql)?;
+            let mut statement = self.connection().prepare(sql)?;
             for file in files {
                 let rows = i64::try_from(file.rows).unwrap_or(i64::MAX);
                 statement.execute(params![

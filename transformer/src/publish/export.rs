@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::generation::{MartEntry, Progress};
 use crate::Error;
-use crate::engine::{Engine, Totals};
+use crate::engine::{Engine, Session, Totals};
 use crate::models::{Model, Publish};
 use crate::schema::{SourceSchema, quote, quote_list, timestamptz};
 
@@ -22,25 +22,23 @@ pub(super) struct At<'a> {
 }
 
 /// Writes a mart; of one in parts only those that changed since `before`, the others are linked.
+/// Done again it begins anew.
 pub(super) fn mart(
-    engine: &Engine,
+    session: &Session,
     into: &Path,
     mart: &Model,
     before: Option<(std::path::PathBuf, &MartEntry)>,
     at: At<'_>,
 ) -> Result<MartEntry, Error> {
     let began = Instant::now();
-    if !mart.settle.is_empty() {
-        engine.settle(mart)?;
-    }
     let mut entry = empty(mart.fingerprint(), at);
     if mart.parts.is_empty() {
         let file = format!("{}.parquet", mart.name);
-        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
+        let rows = session.copy(&mart.select, &into.join(&file), &mart.name)?;
         entry.written.insert(file.clone());
         entry.files.insert(file, rows);
     } else {
-        parts(engine, into, mart, before, at, &mut entry)?;
+        parts(session, into, mart, before, at, &mut entry)?;
     }
     entry.refreshed_at = chrono::Utc::now();
     entry.duration = began.elapsed().as_secs_f64();
@@ -64,7 +62,7 @@ fn empty(model: String, at: At<'_>) -> MartEntry {
 /// Writes the parts that have changed, those that have waited longest first, and links the
 /// others. When the time is short, some wait for the next turn.
 fn parts(
-    engine: &Engine,
+    session: &Session,
     into: &Path,
     mart: &Model,
     before: Option<(std::path::PathBuf, &MartEntry)>,
@@ -73,7 +71,7 @@ fn parts(
 ) -> Result<(), Error> {
     let began = Instant::now();
     let folder = into.join(&mart.name);
-    fs::create_dir(&folder).map_err(Error::file("create the folder", &folder))?;
+    fs::create_dir_all(&folder).map_err(Error::file("create the folder", &folder))?;
     let now = Progress {
         batch: at.totals.batch,
         as_of: at.totals.as_of,
@@ -86,7 +84,7 @@ fn parts(
         "set variable published_batch = {}::bigint",
         published.map_or(0, |published| published.batch)
     );
-    engine.run("say what is published", &setting)?;
+    session.run("say what is published", &setting)?;
     // Only what is large enough to have a rule is written bit by bit, and never at first.
     let budget = at
         .budget
@@ -97,7 +95,7 @@ fn parts(
             .and_then(|(_, entry)| entry.progress.get(part));
         known.copied().or(published)
     };
-    let mut changed = engine.parts(mart)?;
+    let mut changed = session.parts(mart)?;
     changed.retain(|(part, batch)| {
         let was = was(part).map(|was| was.batch);
         was.is_none_or(|was| batch.is_none_or(|batch| batch > was))
@@ -119,8 +117,8 @@ fn parts(
         }
         let file = file_of(mart, part);
         let name = format!("set variable part = {}", quote(part));
-        engine.run("name the part", &name)?;
-        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
+        session.run("name the part", &name)?;
+        let rows = session.copy(&mart.select, &into.join(&file), &mart.name)?;
         if rows > 0 {
             entry.progress.insert(part.clone(), now);
             entry.written.insert(file.clone());
@@ -159,9 +157,9 @@ fn parts(
     }
     if entry.files.is_empty() {
         // A part without rows, so that the view has a file to read the columns from.
-        engine.run("name no part", "set variable part = null::varchar")?;
+        session.run("name no part", "set variable part = null::varchar")?;
         let file = file_of(mart, "none");
-        let rows = copy(engine, &mart.select, &into.join(&file), &mart.name)?;
+        let rows = session.copy(&mart.select, &into.join(&file), &mart.name)?;
         entry.written.insert(file.clone());
         entry.files.insert(file, rows);
     }
@@ -310,9 +308,5 @@ pub(super) fn window(
 
 /// Writes a query's result to a file and counts its rows.
 fn copy(engine: &Engine, select: &str, file: &Path, name: &str) -> Result<u64, Error> {
-    let sql = format!(
-        "copy ({select}) to {} (format parquet, compression zstd)",
-        quote(&file.to_string_lossy())
-    );
-    engine.with_room(|| engine.value(&format!("write {name}"), &sql))
+    engine.with_room(|| engine.session().copy(select, file, name))
 }

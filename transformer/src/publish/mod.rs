@@ -6,7 +6,7 @@
 //! replaced, by a rename too, only when the views themselves change.
 //!
 //! - [`generation`]: what is in a generation, as `generation.json` says.
-//! - `export`: writing one.
+//! - `export`: writing one; `share`: by two connections.
 //! - `views`: `views.duckdb` and `init.sql`; `comments`: what the views say of themselves.
 //! - `sweep`: removing old ones.
 //! - [`postgres`]: a copy of the current one in a PostgreSQL schema.
@@ -15,12 +15,14 @@ mod comments;
 mod export;
 pub mod generation;
 pub mod postgres;
+mod share;
 mod sweep;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use generation::folder_name;
@@ -29,9 +31,10 @@ pub(crate) use sweep::kept;
 pub use views::init_sql;
 pub(crate) use views::init_sql_of;
 
+use self::share::{Job, share};
 use crate::audit::history::History;
 use crate::audit::{AUDIT_RESULTS, Arrived, Auditor, Subject};
-use crate::engine::{Engine, Totals, absolute};
+use crate::engine::{Engine, Totals, absolute, lock};
 use crate::flights::keep as flights;
 use crate::models::{Model, Publish};
 use crate::runs::{self, Recorder, Run};
@@ -285,23 +288,52 @@ impl Publisher {
         at: export::At<'_>,
         marts: &mut BTreeMap<String, MartEntry>,
     ) -> Result<(), Error> {
+        let mut jobs = Vec::new();
         for mart in engine.models().marts().filter(|mart| !is_record(mart)) {
             let before = self.before(mart, at.totals);
-            let entry = match before {
+            match before {
                 Some((folder, entry)) if !written.iter().any(|w| w.name == mart.name) => {
                     export::link(&folder, into, entry)?;
-                    MartEntry {
+                    let entry = MartEntry {
                         written: BTreeSet::new(),
                         ..entry.clone()
-                    }
+                    };
+                    marts.insert(mart.name.clone(), entry);
                 }
-                before => export::mart(engine, into, mart, before, at)?,
+                before => jobs.push(Job { mart, before }),
+            }
+        }
+        let (first, second) = share(jobs, |mart| mart.name == flights::MART);
+        let (twin, span) = (engine.twin(), tracing::Span::current());
+        let others = thread::scope(|scope| {
+            let others = scope.spawn(move || {
+                let _entered = span.entered();
+                let session = lock(twin);
+                let mut written = Vec::new();
+                for job in second {
+                    let entry = export::mart(&session, into, job.mart, job.before.clone(), at);
+                    written.push((job, entry));
+                }
+                written
+            });
+            for job in first {
+                marts.insert(job.mart.name.clone(), write(engine, into, &job, at)?);
+                service::crash_point!(
+                    "transformer.export.middle",
+                    return Err(Error::CrashPoint("transformer.export.middle"))
+                );
+            }
+            others
+                .join()
+                .map_err(|panic| std::panic::resume_unwind(panic))
+        })?;
+        for (job, written) in others {
+            // What reads a table that is temporary, or lacked memory, is done on the first.
+            let entry = match written {
+                Err(_) => write(engine, into, &job, at)?,
+                Ok(entry) => entry,
             };
-            marts.insert(mart.name.clone(), entry);
-            service::crash_point!(
-                "transformer.export.middle",
-                return Err(Error::CrashPoint("transformer.export.middle"))
-            );
+            marts.insert(job.mart.name.clone(), entry);
         }
         Ok(())
     }
@@ -325,7 +357,7 @@ impl Publisher {
                 AUDIT_RESULTS => audits.load(engine, before.is_none())?,
                 _ => runs.load(engine, before.is_none(), &run)?,
             }
-            let mut entry = export::mart(engine, into, mart, before, at)?;
+            let mut entry = write(engine, into, &Job { mart, before }, at)?;
             if let Some(oldest) = runs.oldest_kept() {
                 let oldest = format!("{}/{}.parquet", mart.name, oldest.date_naive());
                 export::drop_parts(into, &mut entry, |file| file < oldest.as_str())?;
@@ -388,6 +420,24 @@ impl Publisher {
         let window = i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX);
         totals.as_of.unwrap_or(0).saturating_sub(window)
     }
+}
+
+/// Writes a mart on the first connection, once it is settled.
+fn write(
+    engine: &Engine,
+    into: &Path,
+    job: &Job<'_>,
+    at: export::At<'_>,
+) -> Result<MartEntry, Error> {
+    let began = Instant::now();
+    if !job.mart.settle.is_empty() {
+        engine.settle(job.mart)?;
+    }
+    let (session, before) = (engine.session(), &job.before);
+    let mut entry =
+        engine.with_room(|| export::mart(session, into, job.mart, before.clone(), at))?;
+    entry.duration = began.elapsed().as_secs_f64();
+    Ok(entry)
 }
 
 /// Whether a mart is of the transformer's own records: it is written with every generation.

@@ -1,0 +1,127 @@
+//! One connection to the private database, and the statements it runs.
+
+use std::path::Path;
+
+use duckdb::Connection;
+
+use super::read_seed;
+use crate::Error;
+use crate::models::{Model, Models};
+use crate::schema::quote;
+
+/// A connection. What is temporary, and variables, are its own.
+pub(crate) struct Session {
+    conn: Connection,
+}
+
+impl Session {
+    pub(super) fn new(conn: Connection) -> Session {
+        Session { conn }
+    }
+
+    /// Another one to the same database.
+    pub(super) fn twin(&self) -> Result<Session, Error> {
+        let conn = self.conn.try_clone();
+        conn.map(Session::new)
+            .map_err(Error::duck("cannot connect a second time"))
+    }
+
+    /// The connection, for what has no helper here.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Gives the connection what every model may read: the seeds, whose files lie in `folder`, and
+    /// the size of cells.
+    pub(super) fn prepare(
+        &self,
+        models: &Models,
+        folder: &Path,
+        cell_degrees: f64,
+    ) -> Result<(), Error> {
+        for (name, _) in models.files().seeds() {
+            let sql = format!(
+                "create or replace temp table {name} as {}",
+                read_seed(&folder.join(format!("{name}.csv")))
+            );
+            self.run(&format!("load the seed {name}"), &sql)?;
+        }
+        let cells = format!("set variable cell_degrees = {cell_degrees}::double");
+        self.run("say how large cells are", &cells)
+    }
+
+    /// Runs statements.
+    pub(crate) fn run(&self, action: &str, sql: &str) -> Result<(), Error> {
+        tracing::trace!(action, sql);
+        self.conn
+            .execute_batch(sql)
+            .map_err(Error::duck(format!("cannot {action}")))
+    }
+
+    /// The single value of a query.
+    pub(crate) fn value<T: duckdb::types::FromSql>(
+        &self,
+        action: &str,
+        sql: &str,
+    ) -> Result<T, Error> {
+        self.conn
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(Error::duck(format!("cannot {action}")))
+    }
+
+    /// The first column of a query.
+    pub(crate) fn column<T: duckdb::types::FromSql>(
+        &self,
+        action: &str,
+        sql: &str,
+    ) -> Result<Vec<T>, Error> {
+        let read = || -> duckdb::Result<Vec<T>> {
+            let mut statement = self.conn.prepare(sql)?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(Error::duck(format!("cannot {action}")))
+    }
+
+    /// The numbers in the only row of a query, of which some may be null.
+    pub(crate) fn numbers(
+        &self,
+        action: &str,
+        sql: &str,
+        columns: usize,
+    ) -> Result<Vec<Option<f64>>, Error> {
+        self.conn
+            .query_row(sql, [], |row| (0..columns).map(|at| row.get(at)).collect())
+            .map_err(Error::duck(format!("cannot {action}")))
+    }
+
+    /// The parts of a mart that have changed, with the batch of the change if the model says it.
+    pub(crate) fn parts(&self, mart: &Model) -> Result<Vec<(String, Option<i64>)>, Error> {
+        let read = || -> duckdb::Result<Vec<(String, Option<i64>)>> {
+            let mut statement = self.conn.prepare(&mart.parts)?;
+            let mut rows = statement.query([])?;
+            let mut parts = Vec::new();
+            while let Some(row) = rows.next()? {
+                let batch = match row.as_ref().column_count() {
+                    0 | 1 => None,
+                    _ => row.get(1)?,
+                };
+                parts.push((row.get(0)?, batch));
+            }
+            Ok(parts)
+        };
+        read().map_err(Error::duck(format!(
+            "cannot list the changed parts of {}",
+            mart.name
+        )))
+    }
+
+    /// Writes a query's result to a file and counts its rows.
+    pub(crate) fn copy(&self, select: &str, file: &Path, name: &str) -> Result<u64, Error> {
+        let sql = format!(
+            "copy ({select}) to {} (format parquet, compression zstd)",
+            quote(&file.to_string_lossy())
+        );
+        self.value(&format!("write {name}"), &sql)
+    }
+}

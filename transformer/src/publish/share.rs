@@ -1,0 +1,98 @@
+//! Two connections share the marts of a publication, so that both cores are at work: most queries
+//! are too small for DuckDB to do it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::generation::MartEntry;
+use crate::models::Model;
+
+/// A mart to write, and as readers see it now.
+pub(super) struct Job<'a> {
+    pub mart: &'a Model,
+    pub before: Option<(PathBuf, &'a MartEntry)>,
+}
+
+/// Variables that the second connection has too.
+const COMMON: [&str; 3] = ["part", "published_batch", "cell_degrees"];
+
+/// What a mart is taken to cost that was never written.
+const UNKNOWN: Duration = Duration::from_millis(20);
+
+/// Those for the first connection, and those for the second, so that both take as long as the last
+/// time. `only_first` are marts of which something temporary is on the first connection.
+pub(super) fn share<'a>(
+    jobs: Vec<Job<'a>>,
+    only_first: impl Fn(&Model) -> bool,
+) -> (Vec<Job<'a>>, Vec<Job<'a>>) {
+    let (mut first, mut free): (Vec<Job<'a>>, Vec<Job<'a>>) = jobs.into_iter().partition(|job| {
+        only_first(job.mart) || !job.mart.settle.is_empty() || has_own_variables(job.mart)
+    });
+    // The longest first, each to who has less to do.
+    free.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
+    let (mut second, mut of_second) = (Vec::new(), 0.0);
+    let mut of_first: f64 = first.iter().map(cost).sum();
+    for job in free {
+        if of_second <= of_first {
+            of_second += cost(&job);
+            second.push(job);
+        } else {
+            of_first += cost(&job);
+            first.push(job);
+        }
+    }
+    (first, second)
+}
+
+fn cost(job: &Job<'_>) -> f64 {
+    let before = job.before.as_ref();
+    before.map_or(UNKNOWN.as_secs_f64(), |(_, entry)| entry.duration)
+}
+
+/// Whether a mart reads a variable of a batch, which the second connection does not have.
+fn has_own_variables(mart: &Model) -> bool {
+    [&mart.parts, &mart.select].into_iter().any(|sql| {
+        let mut named = sql.split("getvariable(").skip(1);
+        named.any(|rest| {
+            let name = rest.trim_start().strip_prefix('\'');
+            let name = name.and_then(|name| name.split_once('\''));
+            name.is_none_or(|(name, _)| !COMMON.contains(&name))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::Models;
+
+    #[test]
+    fn both_get_as_much_and_the_first_what_is_its_own() {
+        let models = Models::embedded().unwrap();
+        let jobs = |models: &'static Models| -> Vec<Job<'static>> {
+            let marts = models.marts();
+            marts.map(|mart| Job { mart, before: None }).collect()
+        };
+        let models: &'static Models = Box::leak(Box::new(models));
+        let all = jobs(models).len();
+        let (first, second) = share(jobs(models), |mart| mart.name == "flights");
+        assert_eq!(first.len() + second.len(), all);
+        assert!(first.len().abs_diff(second.len()) <= 1);
+        let of_second = |name: &str| second.iter().any(|job| job.mart.name == name);
+        for name in ["flights", "aircraft_stats", "flight_density_grid"] {
+            assert!(!of_second(name), "{name}");
+        }
+        let (first, second) = share(jobs(models), |_| true);
+        assert_eq!((first.len(), second.len()), (all, 0));
+    }
+
+    #[test]
+    fn a_variable_of_the_batch_is_known_by_its_name() {
+        let models = Models::embedded().unwrap();
+        let mut mart = models.get("kpi_history").unwrap().clone();
+        assert!(!has_own_variables(&mart));
+        mart.select
+            .push_str(" and getvariable( 'first_day') is null");
+        assert!(has_own_variables(&mart));
+    }
+}
