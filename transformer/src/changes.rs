@@ -3,8 +3,9 @@
 //! Rows are taken from files that `append` snapshots added. A `replace` snapshot (compaction)
 //! moves rows between files and adds none, so its files are only noted as where rows now are.
 //! A `delete` takes files away: the days it took rows of are counted again, all but the daily
-//! aggregates of days that the lake has nothing of any more. After an `overwrite`, or when the watermark is no ancestor of the current snapshot
-//! any more, only a rebuild from the live files is sure to be right.
+//! aggregates of days that the lake has nothing of any more. After an `overwrite`, or when the
+//! watermark is no ancestor of the current snapshot any more, only a rebuild from the live files
+//! is sure to be right.
 
 use std::collections::HashSet;
 

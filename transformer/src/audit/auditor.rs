@@ -12,7 +12,7 @@ use super::history::History;
 use super::sql::{Files, count_in, repeated, shown};
 use super::{Audit, AuditStatus, Check, Finding, Severity, parse};
 use crate::Error;
-use crate::engine::{Engine, Session, lock};
+use crate::engine::{Engine, Session};
 use crate::models::model::Kind;
 use crate::models::{Model, Models};
 use crate::publish::MartEntry;
@@ -134,7 +134,7 @@ impl Auditor {
             let (looks, marts) = (&looks, every_other(1));
             let others = scope.spawn(move || {
                 let _entered = span.entered();
-                looks.findings(&lock(twin), marts)
+                looks.findings(&twin.session(), marts)
             });
             let own = looks.findings(engine.session(), every_other(0));
             let others = others.join();
@@ -187,7 +187,7 @@ impl Auditor {
                 _ => value,
             };
             let Some(value) = value else { continue };
-            findings.push(finding(audit, value, refused));
+            findings.push(finding(audit, value, || refused.shown_by_readers(audit)));
         }
         Ok(())
     }
@@ -238,14 +238,16 @@ impl Looks<'_> {
                 };
                 // What cannot be said, such as a volume without a history, holds.
                 let Some(value) = value else { continue };
-                findings.push(finding(audit, value, &self.refused));
+                let here = || self.refused.shown_here(audit);
+                findings.push(finding(audit, value, here));
             }
         }
         Ok(findings)
     }
 }
 
-fn finding(audit: &Audit, value: f64, refused: &Files<'_>) -> Finding {
+/// A finding with the query that shows it, which is `here` where nobody will see it published.
+fn finding(audit: &Audit, value: f64, here: impl FnOnce() -> String) -> Finding {
     let finding = Finding {
         audit: audit.clone(),
         status: status(audit, value),
@@ -254,7 +256,7 @@ fn finding(audit: &Audit, value: f64, refused: &Files<'_>) -> Finding {
     };
     match finding.blocks() {
         true => Finding {
-            query: refused.shown_here(audit),
+            query: here(),
             ..finding
         },
         false => finding,

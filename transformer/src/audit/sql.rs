@@ -10,7 +10,7 @@ use super::auditor::Arrived;
 use super::{Audit, Check};
 use crate::engine::LAKE;
 use crate::models::{Model, Models};
-use crate::publish::MartEntry;
+use crate::publish::{MartEntry, init_sql_of};
 use crate::schema::{identifier, quote, quote_list, timestamptz};
 
 /// The mart that has a row for each poll, by which volumes are measured.
@@ -105,6 +105,14 @@ impl Files<'_> {
         let query = shown(audit);
         let tables = self.tables(&audit.mart, std::iter::once(audit), false);
         format!("{tables} from ({query}\n)")
+    }
+
+    /// The same for a view, as statements for whoever has opened `views.duckdb`.
+    pub(super) fn shown_by_readers(&self, audit: &Audit) -> String {
+        let published = self.folder.parent().unwrap_or(self.folder);
+        let name = self.folder.file_name().unwrap_or_default();
+        let generation = quote(&name.to_string_lossy());
+        format!("{}{}", init_sql_of(published, &generation), shown(audit))
     }
 
     /// The statements that show a view what has arrived, where it looks for the lake.

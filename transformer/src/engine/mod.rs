@@ -23,14 +23,13 @@ mod session;
 mod state;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use duckdb::{Config as DuckConfig, Connection};
 
 pub use count::Counted;
 pub(crate) use forget::Retention;
 use service::lock::Lock;
-pub(crate) use session::Session;
+pub(crate) use session::{Session, Twin};
 pub use state::Totals;
 
 use crate::flights::keep::Keeper;
@@ -53,7 +52,7 @@ const STATE_VERSION: u32 = 2;
 /// The open private database. Dropping it lets go of the folder.
 pub struct Engine {
     session: Session,
-    twin: Mutex<Session>,
+    twin: Twin,
     models: Models,
     path: PathBuf,
     step_rows: u64,
@@ -98,7 +97,7 @@ impl Engine {
         }
         let session = Session::new(conn);
         let engine = Engine {
-            twin: Mutex::new(session.twin()?),
+            twin: session.twin()?,
             session,
             models,
             path,
@@ -144,7 +143,9 @@ impl Engine {
         }
         self.session
             .prepare(&self.models, folder, self.cell_degrees)?;
-        lock(&self.twin).prepare(&self.models, folder, self.cell_degrees)?;
+        self.twin
+            .session()
+            .prepare(&self.models, folder, self.cell_degrees)?;
         self.run("define the macros", &self.macros()?)?;
         for model in self.models.iter() {
             self.run(
@@ -184,7 +185,7 @@ impl Engine {
     }
 
     /// A second connection, for another thread: it sees what is committed.
-    pub(crate) fn twin(&self) -> &Mutex<Session> {
+    pub(crate) fn twin(&self) -> &Twin {
         &self.twin
     }
 
@@ -258,11 +259,6 @@ pub(crate) fn read_seed(file: &Path) -> String {
         "from read_csv({}, all_varchar = true, header = true, allow_quoted_nulls = false)",
         quote(&file.to_string_lossy()),
     )
-}
-
-/// A panic elsewhere does not make a connection useless.
-pub(crate) fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
-    session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn connect(path: &Path, folder: &Path, config: &TransformerConfig) -> Result<Connection, Error> {

@@ -1,6 +1,7 @@
 //! One connection to the private database, and the statements it runs.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use duckdb::Connection;
 
@@ -14,15 +15,25 @@ pub(crate) struct Session {
     conn: Connection,
 }
 
+/// The second connection, for whatever thread has a use for it.
+pub(crate) struct Twin(Mutex<Session>);
+
+impl Twin {
+    /// The connection, until it is dropped. A panic elsewhere does not make it useless.
+    pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Session {
     pub(super) fn new(conn: Connection) -> Session {
         Session { conn }
     }
 
     /// Another one to the same database.
-    pub(super) fn twin(&self) -> Result<Session, Error> {
+    pub(super) fn twin(&self) -> Result<Twin, Error> {
         let conn = self.conn.try_clone();
-        conn.map(Session::new)
+        conn.map(|conn| Twin(Mutex::new(Session::new(conn))))
             .map_err(Error::duck("cannot connect a second time"))
     }
 

@@ -34,7 +34,7 @@ pub(crate) use views::init_sql_of;
 use self::share::{Job, share};
 use crate::audit::history::History;
 use crate::audit::{AUDIT_RESULTS, Arrived, Auditor, Subject};
-use crate::engine::{Engine, Totals, absolute, lock};
+use crate::engine::{Engine, Totals, absolute};
 use crate::flights::keep as flights;
 use crate::models::{Model, Publish};
 use crate::runs::{self, Recorder, Run};
@@ -308,7 +308,7 @@ impl Publisher {
         let others = thread::scope(|scope| {
             let others = scope.spawn(move || {
                 let _entered = span.entered();
-                let session = lock(twin);
+                let session = twin.session();
                 let mut written = Vec::new();
                 for job in second {
                     let entry = export::mart(&session, into, job.mart, job.before.clone(), at);

@@ -66,14 +66,14 @@ mod tests {
     use super::*;
     use crate::models::Models;
 
+    fn jobs(models: &Models) -> Vec<Job<'_>> {
+        let marts = models.marts();
+        marts.map(|mart| Job { mart, before: None }).collect()
+    }
+
     #[test]
     fn both_get_as_much_and_the_first_what_is_its_own() {
-        let models = Models::embedded().unwrap();
-        let jobs = |models: &'static Models| -> Vec<Job<'static>> {
-            let marts = models.marts();
-            marts.map(|mart| Job { mart, before: None }).collect()
-        };
-        let models: &'static Models = Box::leak(Box::new(models));
+        let models = &Models::embedded().unwrap();
         let all = jobs(models).len();
         let (first, second) = share(jobs(models), |mart| mart.name == "flights");
         assert_eq!(first.len() + second.len(), all);

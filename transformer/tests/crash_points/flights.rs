@@ -3,7 +3,7 @@
 
 use crate::support::flights::{compare, histories};
 use crate::support::{Bench, Row};
-use transformer::Transformer;
+use crate::work;
 
 const POINTS: [&str; 9] = [
     "transformer.stage.before",
@@ -16,12 +16,6 @@ const POINTS: [&str; 9] = [
     "transformer.current.before",
     "transformer.current.after",
 ];
-
-/// Counts and publishes once; stops at the first error, as a crash would.
-async fn work(bench: &Bench) -> Result<(), transformer::Error> {
-    let mut transformer = Transformer::open(&bench.config).await?;
-    transformer.catch_up().await.map(drop)
-}
 
 #[tokio::test]
 async fn flights_survive_an_end_at_any_step() {

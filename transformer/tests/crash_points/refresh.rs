@@ -2,6 +2,7 @@
 
 use crate::support::recompute::compare;
 use crate::support::{Bench, Row, poll};
+use crate::work;
 use transformer::Transformer;
 
 const POINTS: [&str; 8] = [
@@ -14,12 +15,6 @@ const POINTS: [&str; 8] = [
     "transformer.current.before",
     "transformer.current.after",
 ];
-
-/// Counts and publishes once; stops at the first error, as a crash would.
-async fn work(bench: &Bench) -> Result<(), transformer::Error> {
-    let mut transformer = Transformer::open(&bench.config).await?;
-    transformer.catch_up().await.map(drop)
-}
 
 #[tokio::test]
 async fn nothing_is_lost_or_counted_twice_at_any_step() {

@@ -326,4 +326,14 @@ async fn views_and_the_transformers_own_records_are_audited_too() {
         error.contains("range(others, 0, 25) of heavy has 30 wrong rows"),
         "{error}"
     );
+    // What readers open shows the rows, in the generation that they never see otherwise.
+    let (_, statements) = error.split_once("see: ").unwrap();
+    let (init, query) = statements.rsplit_once(";\n").unwrap();
+    let views = bench.published().join("views.duckdb");
+    let readonly = duckdb::Config::default().access_mode(duckdb::AccessMode::ReadOnly);
+    let conn = duckdb::Connection::open_with_flags(views, readonly.unwrap()).unwrap();
+    conn.execute_batch(init).unwrap();
+    let count = format!("select count(*) from ({query})");
+    let rows: i64 = conn.query_row(&count, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 30);
 }
