@@ -327,7 +327,8 @@ async fn views_and_the_transformers_own_records_are_audited_too() {
         "{error}"
     );
     // What readers open shows the rows, in the generation that they never see otherwise.
-    let (_, statements) = error.split_once("see: ").unwrap();
+    let (_, told) = error.split_once("see: ").unwrap();
+    let (statements, _) = told.split_once("; readers keep").unwrap();
     let (init, query) = statements.rsplit_once(";\n").unwrap();
     let views = bench.published().join("views.duckdb");
     let readonly = duckdb::Config::default().access_mode(duckdb::AccessMode::ReadOnly);
