@@ -79,6 +79,7 @@ impl Drop for Disk {
     }
 }
 
-fn is_root() -> bool {
+/// Whether namespaces need no user namespace around them.
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
