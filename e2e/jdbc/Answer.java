@@ -100,7 +100,8 @@ record Answer(
         try (Statement statement = connection.createStatement()) {
             statement.execute("set variable gen = '" + generation + "'");
             for (String mart : MARTS) {
-                statement.execute("create or replace temp view " + mart + " as from '" + folder + "/" + mart + ".parquet'");
+                String file = folder + "/" + mart + ".parquet";
+                statement.execute("create or replace temp view " + mart + " as from '" + file + "'");
             }
             statement.execute("create or replace temp view kpi_history as from '" + folder + "/kpi_history/*.parquet'");
             try (ResultSet answer = statement.executeQuery(SQL.replace("?", "0"))) {

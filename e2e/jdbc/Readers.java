@@ -17,22 +17,22 @@ import java.util.concurrent.atomic.LongAdder;
  * Readers PUBLISHED: in each mode four threads read the marts through a pool, until enough generations were
  * seen and enough queries asked. Prints a line a mode:
  *
- * torn     answers whose marts do not add up, or that lack a row
- * mixed    answers with marts of two generations, and transactions with two
+ * torn     answers whose marts do not add up, with each other or with other queries of the checkout
+ * mixed    answers with marts of two generations, and checkouts with two
  * stale    answers of a generation older than the one that CURRENT named before the checkout
  * untrue   answers that are not what the files of their generation give, read by their names afterwards
  */
 final class Readers {
     enum Mode {
-        PLAIN(Pool.Init.EACH_CHECKOUT, 6, 800),
+        PLAIN(Pool.Init.EACH_CHECKOUT, 5, 1000),
         /** Prepared, and run twice. */
-        PREPARED(Pool.Init.EACH_CHECKOUT, 6, 800),
+        PREPARED(Pool.Init.EACH_CHECKOUT, 5, 1000),
         /** The same, where c3p0 keeps the prepared statement for the connection's next checkouts. */
-        CACHED(Pool.Init.EACH_CHECKOUT, 6, 800),
-        /** Three queries in a transaction that outlasts a generation. */
-        TRANSACTION(Pool.Init.EACH_CHECKOUT, 6, 0),
+        CACHED(Pool.Init.EACH_CHECKOUT, 5, 1000),
+        /** Queries in a transaction that outlasts a generation. */
+        TRANSACTION(Pool.Init.EACH_CHECKOUT, 5, 0),
         /** What must go wrong: init.sql once for each connection, not at each checkout. */
-        ONCE(Pool.Init.EACH_CONNECTION, 3, 0),
+        ONCE(Pool.Init.EACH_CONNECTION, 2, 0),
         /** What must go wrong: one mart of another generation. */
         CROSSED(Pool.Init.EACH_CHECKOUT, 2, 0);
 
@@ -51,7 +51,16 @@ final class Readers {
     private static final long PATIENCE = TimeUnit.MINUTES.toNanos(3);
     /** So many tell enough. */
     private static final long ERRORS = 100;
-    private static final String CLEANED = "select count(*), epoch_us(max(snapshot_time)) from cleaned_flights";
+    /** Each asks one mart for the newest poll, as the answers have it, or for the rows of all polls. */
+    private static final List<String> NEWEST = List.of(
+            "select epoch_us(snapshot_time) from kpi_latest",
+            "select epoch_us(max(snapshot_time)) from current_positions",
+            "select epoch_us(max(last_seen)) from country_stats");
+    private static final List<String> ROWS = List.of("select sum(total_flights)::bigint from hourly_activity");
+    /** The same of the view over the lake's files, whose list is part of the generation. */
+    private static final List<String> CLEANED_NEWEST =
+            List.of("select epoch_us(max(snapshot_time)) from cleaned_flights");
+    private static final List<String> CLEANED_ROWS = List.of("select count(*) from cleaned_flights");
 
     private final Path published;
     private final Mode mode;
@@ -68,6 +77,7 @@ final class Readers {
     private Readers(Path published, Mode mode) throws Exception {
         this.published = published;
         this.mode = mode;
+        // Room for every statement of a checkout.
         pool = new Pool(published, mode.init, mode == Mode.CACHED ? 20 : 0);
         first = current();
     }
@@ -92,7 +102,8 @@ final class Readers {
         pool.close();
         boolean isEnough = isEnough();
         System.out.printf(
-                "mode=%s queries=%d published=%d generations=%d torn=%d mixed=%d stale=%d untrue=%d errors=%d init=%d%n",
+                "mode=%s queries=%d published=%d generations=%d torn=%d mixed=%d stale=%d untrue=%d errors=%d"
+                        + " init=%d%n",
                 mode.name().toLowerCase(), queries.sum(), current() - first, seen(), torn.sum(), mixed.sum(),
                 stale.sum(), untrue(), errors.sum(), pool.initialized.get());
         messages.forEach((message, times) -> System.err.println(mode + ", " + times + " times: " + message));
@@ -117,8 +128,8 @@ final class Readers {
             long floor = current();
             try (Connection connection = pool.checkout()) {
                 switch (mode) {
-                    case PLAIN, ONCE -> plain(connection, floor);
-                    case PREPARED, CACHED -> prepared(connection, floor);
+                    case PLAIN, ONCE -> glance(connection, plain(connection, floor), NEWEST, ROWS);
+                    case PREPARED, CACHED -> glance(connection, prepared(connection, floor), NEWEST, ROWS);
                     case TRANSACTION -> transaction(connection, floor);
                     case CROSSED -> crossed(connection, floor);
                 }
@@ -135,18 +146,19 @@ final class Readers {
         }
     }
 
-    private void prepared(Connection connection, long floor) throws SQLException {
+    private Answer prepared(Connection connection, long floor) throws SQLException {
+        Answer last = null;
         try (PreparedStatement statement = connection.prepareStatement(Answer.SQL)) {
             for (int run = 0; run < 2; run++) {
                 statement.setLong(1, 0);
                 try (ResultSet answer = statement.executeQuery()) {
-                    judge(Answer.of(answer), floor);
+                    last = judge(Answer.of(answer), floor);
                 }
             }
         }
+        return last;
     }
 
-    /** The third query asks the view over the lake's files, whose list is part of the generation. */
     private void transaction(Connection connection, long floor) throws SQLException, InterruptedException {
         connection.setAutoCommit(false);
         Answer before = plain(connection, floor);
@@ -154,14 +166,36 @@ final class Readers {
         Answer after = plain(connection, floor);
         if (!before.equals(after)) mixed.increment();
         Thread.sleep(300);
-        try (Statement statement = connection.createStatement();
-                ResultSet answer = statement.executeQuery(CLEANED)) {
-            answer.next();
-            queries.increment();
-            if (answer.getLong(1) != before.rows()) torn.increment();
-            if (answer.getLong(2) != before.newest()) mixed.increment();
-        }
+        glance(connection, before, NEWEST, ROWS);
+        glance(connection, before, CLEANED_NEWEST, CLEANED_ROWS);
         connection.rollback();
+    }
+
+    /** Smaller queries, which must say what the answer before them on the same connection says. */
+    private void glance(Connection connection, Answer answer, List<String> newest, List<String> rows)
+            throws SQLException {
+        for (String sql : newest) {
+            if (number(connection, sql) != answer.newest()) mixed.increment();
+        }
+        for (String sql : rows) {
+            if (number(connection, sql) != answer.rows()) torn.increment();
+        }
+    }
+
+    private long number(Connection connection, String sql) throws SQLException {
+        queries.increment();
+        if (mode == Mode.PREPARED || mode == Mode.CACHED) {
+            try (PreparedStatement statement = connection.prepareStatement(sql);
+                    ResultSet result = statement.executeQuery()) {
+                result.next();
+                return result.getLong(1);
+            }
+        }
+        try (Statement statement = connection.createStatement();
+                ResultSet result = statement.executeQuery(sql)) {
+            result.next();
+            return result.getLong(1);
+        }
     }
 
     private void crossed(Connection connection, long floor) throws SQLException {

@@ -95,7 +95,7 @@ fn a_pool_that_runs_the_init_sql_at_each_checkout_reads_whole_and_current_genera
         }
     }
     let total = |count: &str| -> u64 { whole.iter().map(|mode| modes[*mode][count]).sum() };
-    assert!(total("queries") >= 2_000, "{printed}");
+    assert!(total("queries") >= 3_000, "{printed}");
     assert!(total("generations") >= 20, "{printed}");
 
     // These must be caught, or the zeros above say nothing.
@@ -134,4 +134,18 @@ fn without_a_network_the_driver_needs_icu_on_the_disk_whatever_is_built_in() {
     assert_eq!(lines[0], "time_zone=UTC", "{printed}");
     assert!(lines[1].starts_with("generation=gen-"), "{printed}");
     assert_eq!(lines[2], "fits=true", "{printed}");
+}
+
+#[test]
+fn what_is_tested_is_what_the_image_of_metabase_has() {
+    let text = |path: &str| std::fs::read_to_string(e2e::root().join(path)).unwrap();
+    let pins = text("docker/metabase/pins");
+    let pin = |name: &str| {
+        let line = pins.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name} in the pins"))
+    };
+    let jar = format!("duckdb_jdbc-{}.jar", pin("DRIVER_VERSION="));
+    assert!(text("e2e/jdbc/jars.sha256").contains(&jar), "{jar}");
+    let icu = pin("ICU_PACKAGE_SHA256=");
+    assert!(text("e2e/readers/requirements.txt").contains(icu), "{icu}");
 }
