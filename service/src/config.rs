@@ -42,6 +42,7 @@ pub const KNOWN_SECTIONS: &[&str] = &[
     "transformer",
     "simulator",
     "local",
+    "metabase",
 ];
 
 /// The configuration as TOML, with secrets masked: what `--print-config` prints.

@@ -1,0 +1,67 @@
+-- title = "How long flights last"
+-- description = "Flights that have ended by duration, in bins of 30 minutes; the last bin has all of 12 hours and more. Those seen from end to end are whole; of the others only a part was seen, so that they are longer than they look."
+-- display = "bar"
+--
+-- [columns]
+-- bin_from = "Duration from (min)"
+-- whole = "Seen from end to end"
+-- partly = "Seen in part"
+--
+-- [settings]
+-- "graph.dimensions" = ["bin_from"]
+-- "graph.metrics" = ["whole", "partly"]
+-- "graph.x_axis.scale" = "ordinal"
+-- "graph.x_axis.title_text" = "Duration, from (min)"
+-- "graph.y_axis.title_text" = "Flights"
+-- "stackable.stack_type" = "stacked"
+--
+-- [parameters.operator]
+-- title = "Operator (ICAO designator)"
+-- type = "text"
+-- values = "models/operator_daily.operator"
+--
+-- [parameters.from_day]
+-- title = "From day (UTC)"
+-- type = "date"
+--
+-- [parameters.to_day]
+-- title = "To day (UTC)"
+-- type = "date"
+
+with ended as (
+    select
+        case
+            when callsign ~ '^[A-Z]{3}[0-9].*' then left(callsign, 3)
+            else '(none)'
+        end as operator,
+        cast(first_seen at time zone 'UTC' as date) as fetch_date,
+        least(floor(duration_minutes / 30) * 30, 720) as bin_from,
+        takeoff_seen and landing_seen as whole
+    from flights
+    where not is_open
+),
+
+chosen as (
+    select
+        bin_from,
+        whole
+    from ended
+    where
+        true
+        [[and operator = {{operator}}]]
+        [[and fetch_date >= cast({{from_day}} as date)]]
+        [[and fetch_date <= cast({{to_day}} as date)]]
+),
+
+bins (bin_from) as (
+    select * from generate_series(0, 720, 30)
+)
+
+select
+    bins.bin_from,
+    count(chosen.whole) filter (where chosen.whole) as whole,
+    count(chosen.whole) filter (where not chosen.whole) as partly
+from bins
+left join chosen on bins.bin_from = chosen.bin_from
+group by bins.bin_from
+order by bins.bin_from

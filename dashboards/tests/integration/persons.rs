@@ -1,0 +1,158 @@
+//! What persons make and change is theirs.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{
+    Bench, LOOK, OVERWRITE, boards, boards_mut, cards, cards_mut, collections_mut,
+};
+
+/// A question of ours, and its title.
+fn some(bench: &Bench) -> (String, String) {
+    let id = "live-sky/speed_outliers";
+    (
+        id.to_owned(),
+        bench.library.questions[id].header.title.clone(),
+    )
+}
+
+#[tokio::test]
+async fn what_a_person_changed_stays_until_it_is_overwritten() {
+    let bench = Bench::applied().await;
+    let (id, title) = some(&bench);
+    bench.double.edit(cards_mut, &title, |card| {
+        card["display"] = json!("bar");
+        card["visualization_settings"]["graph.metrics"] = json!(["velocity"]);
+    });
+    let said = bench.said(Default::default()).await;
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with(&format!(
+            "! question {id}: edited in Metabase (display, settings) and left as it is"
+        )),
+        "{said:?}"
+    );
+    assert_eq!(bench.double.writes(), Vec::<String>::new());
+    assert_eq!(
+        bench.said(OVERWRITE).await,
+        [format!("~ question {id}: display, settings")]
+    );
+    let display = &bench.library.questions[&id].header.display;
+    assert_eq!(bench.double.find(cards, &title)["display"], **display);
+    assert!(bench.said(LOOK).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_person_threw_away_stays_there() {
+    let bench = Bench::applied().await;
+    let (id, title) = some(&bench);
+    let card = bench.double.find(cards, &title);
+    bench
+        .double
+        .edit(cards_mut, &title, |card| card["archived"] = json!(true));
+    let said = bench.said(Default::default()).await;
+    assert!(
+        said[0].starts_with(&format!("! question {id}: somebody put it into")),
+        "{said:?}"
+    );
+    // The dashboard is without it, since Metabase shows nothing that lies in the trash.
+    assert_eq!(said[1..], ["~ dashboard live-sky: cards"]);
+    let shown = |bench: &Bench| {
+        let title = &bench.library.dashboards["live-sky"].layout.title;
+        let board = bench.double.find(boards, title);
+        let cards = board["dashcards"].as_array().unwrap().clone();
+        cards.iter().any(|shown| shown["card_id"] == card["id"])
+    };
+    assert!(!shown(&bench));
+    assert_eq!(bench.said(LOOK).await.len(), 1);
+    bench.apply_with(OVERWRITE).await.unwrap();
+    assert!(shown(&bench));
+    assert_eq!(bench.double.find(cards, &title)["archived"], false);
+    assert!(bench.said(LOOK).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_person_made_is_never_touched() {
+    let bench = Bench::applied().await;
+    let (id, title) = some(&bench);
+    let mut card = bench.double.find(cards, &title);
+    let place = card["collection_id"].clone();
+    let theirs: Vec<Json> = {
+        let mut state = bench.double.lock();
+        // One of their own in our collection, and a copy of ours, which has our line.
+        let mut own = card.clone();
+        own["description"] = json!("Mine.");
+        own["name"] = json!("My outliers");
+        card["name"] = json!("Copy of outliers");
+        [own, card]
+            .into_iter()
+            .map(|mut card| {
+                let id = state.number();
+                card["id"] = json!(id);
+                state.cards.insert(id, card.clone());
+                card
+            })
+            .collect()
+    };
+    let still = |bench: &Bench| {
+        let state = bench.double.lock();
+        for card in &theirs {
+            assert_eq!(state.cards[&card["id"].as_i64().unwrap()], *card);
+        }
+    };
+    bench.apply_with(OVERWRITE).await.unwrap();
+    still(&bench);
+    // Also when everything of ours goes; the collection stays, since theirs is in it.
+    let mut without = bench;
+    without.library.questions.retain(|other, _| *other == id);
+    without.library.dashboards.clear();
+    let said = without.said(Default::default()).await;
+    still(&without);
+    assert!(
+        said.iter()
+            .any(|line| line.starts_with("! collection live-sky: it has no files any more")),
+        "{said:?}"
+    );
+    let state = without.double.lock();
+    assert_eq!(
+        state.collections[&place.as_i64().unwrap()]["archived"],
+        false
+    );
+}
+
+#[tokio::test]
+async fn a_line_that_a_person_deletes_makes_it_theirs() {
+    let bench = Bench::applied().await;
+    let (id, title) = some(&bench);
+    bench.double.edit(cards_mut, &title, |card| {
+        card["description"] = json!("Mine now.");
+        card["name"] = json!("My outliers");
+    });
+    let said = bench.said(Default::default()).await;
+    assert!(
+        said.contains(&format!("+ question {id}: {title}")),
+        "{said:?}"
+    );
+    let theirs = bench.double.find(cards, "My outliers");
+    let ours = bench.double.find(cards, &title);
+    assert_ne!(theirs["id"], ours["id"]);
+    assert_eq!(theirs["description"], "Mine now.");
+}
+
+#[tokio::test]
+async fn dashboards_and_collections_are_theirs_as_much() {
+    let bench = Bench::applied().await;
+    let board = bench.library.dashboards["regions"].layout.title.clone();
+    bench.double.edit(boards_mut, &board, |board| {
+        board["dashcards"][0]["size_y"] = json!(2);
+    });
+    bench
+        .double
+        .edit(collections_mut, "Contrail", |collection| {
+            collection["name"] = json!("Aviation");
+        });
+    let said = bench.said(Default::default()).await;
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("! collection contrail: edited in Metabase (name)"));
+    assert!(said[1].starts_with("! dashboard regions: edited in Metabase (cards)"));
+    assert_eq!(bench.double.writes(), Vec::<String>::new());
+}
