@@ -26,7 +26,7 @@ fn config(command: Command, own: &[(&str, &str)]) -> Config {
     command.load(&CommonArgs::default(), &own).unwrap()
 }
 
-async fn replay(data: &Path, paths: &[PathBuf], shutdown: &Shutdown) -> Summary {
+pub(crate) async fn replay(data: &Path, paths: &[PathBuf], shutdown: &Shutdown) -> Summary {
     let request = Request {
         paths: paths.to_vec(),
         skip_bad: false,

@@ -28,7 +28,8 @@ fn reference() -> Result<String, ConfigError> {
             "transformer",
             &[lake::config::DEFAULTS, transformer::config::DEFAULTS],
         )?
-        .add::<Simulator>("simulator", &[simulator::DEFAULTS])?;
+        .add::<Simulator>("simulator", &[simulator::DEFAULTS])?
+        .add::<dashboards::Config>("metabase-dashboards", &[dashboards::DEFAULTS])?;
     let commands = [
         ("contrail demo", Command::Demo),
         ("contrail run", Command::Run),

@@ -6,5 +6,6 @@ mod broker;
 mod chain;
 mod cli;
 mod configuration_reference;
+mod questions;
 mod registry;
 mod support;
