@@ -20,11 +20,13 @@ ARROWS = {
     ("producer", "kafka"), ("producer", "schema-registry"), ("producer", "simulator"),
     ("consumer", "kafka"), ("consumer", "schema-registry"), ("consumer", "postgres"),
     ("schema-registry", "kafka"), ("kafka", "kafka"),
-    ("transformer", "postgres"), ("metabase", "postgres"),
+    ("transformer", "postgres"), ("metabase", "postgres"), ("dashboards", "metabase"),
     ("prometheus", "producer"), ("prometheus", "consumer"), ("prometheus", "transformer"),
     ("prometheus", "simulator"), ("grafana", "prometheus"),
 }
 OURS = {"producer", "consumer", "transformer", "simulator", "metabase"}
+# Images that are built here: the chart of Metabase has a second one.
+IMAGES = OURS | {"dashboards"}
 UNITS = {"m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -49,7 +51,7 @@ def pod(thing):
     """The specification of an object's pod, and its labels; none of what has no pod."""
     if thing["kind"] == "Pod":
         return thing["spec"], thing["metadata"]["labels"]
-    if thing["kind"] in ("Deployment", "StatefulSet"):
+    if thing["kind"] in ("Deployment", "StatefulSet", "Job"):
         template = thing["spec"]["template"]
         return template["spec"], template["metadata"]["labels"]
     return None
@@ -135,7 +137,8 @@ class Rendered(unittest.TestCase):
             for container in containers(spec):
                 self.assertIn("memory", container["resources"]["limits"])
                 self.assertEqual({"cpu", "memory"}, container["resources"]["requests"].keys())
-            if thing["kind"] != "Pod":
+            # What runs until it is stopped.
+            if thing["kind"] not in ("Pod", "Job"):
                 for container in spec["containers"]:
                     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                         self.assertIn(probe, container)
@@ -149,8 +152,8 @@ class Rendered(unittest.TestCase):
                     continue
                 for container in spec["containers"]:
                     requests = container["resources"]["requests"]
-                    cpu += thing["spec"]["replicas"] * quantity(requests["cpu"])
-                    memory += thing["spec"]["replicas"] * quantity(requests["memory"])
+                    cpu += thing["spec"].get("replicas", 1) * quantity(requests["cpu"])
+                    memory += thing["spec"].get("replicas", 1) * quantity(requests["memory"])
             most_cpu, most_memory = limits.get(rendering, (2.0, 6 * 2**30))
             self.assertLessEqual(cpu, most_cpu, rendering)
             self.assertLessEqual(memory, most_memory, rendering)
@@ -163,7 +166,7 @@ class Rendered(unittest.TestCase):
                 self.assertRegex(tag, r"^v?\d+\.\d+", container["image"])
                 self.assertNotIn("bitnami", repository)
                 if repository.startswith("contrail/"):
-                    self.assertIn(repository.removeprefix("contrail/"), OURS)
+                    self.assertIn(repository.removeprefix("contrail/"), IMAGES)
                     self.assertIn(tag, (version, "1.2.3"))
 
     def test_no_secret_is_rendered(self):
@@ -232,7 +235,7 @@ class Rendered(unittest.TestCase):
                 (o["metadata"]["name"], o["metadata"]["namespace"], str(port["port"]))
                 for o in objects if o["kind"] == "Service" for port in o["spec"]["ports"]
             }
-            if thing["kind"] in ("ConfigMap", "Deployment", "StatefulSet", "Pod"):
+            if thing["kind"] in ("ConfigMap", "Deployment", "StatefulSet", "Job", "Pod"):
                 for found in address.findall(yaml.safe_dump(thing)):
                     self.assertIn(found, services)
 
@@ -277,13 +280,44 @@ class Rendered(unittest.TestCase):
                 self.assertEqual(thing["spec"]["replicas"], 1)
                 self.assertEqual(thing["spec"]["strategy"], {"type": "Recreate"})
 
+    def test_dashboards_are_applied_where_metabase_is(self):
+        jobs = {}
+        for rendering, objects in rendered().items():
+            found = [o for o in objects if o["kind"] == "Job"]
+            metabase = [o for o in objects if name(o) == "Deployment metabase"]
+            self.assertEqual(len(found), len(metabase), rendering)
+            for job, deployment in zip(found, metabase):
+                jobs[rendering] = job
+                # It hands Metabase what it has read there itself.
+                mounts = {m["mountPath"]: m for c in pod(deployment)[0]["containers"] for m in c["volumeMounts"]}
+                for mount in pod(job)[0]["containers"][0]["volumeMounts"]:
+                    self.assertEqual(mount, mounts[mount["mountPath"]], rendering)
+                # A hook, or a Job that fails soon, would keep a release from becoming ready.
+                self.assertNotIn("annotations", job["metadata"], rendering)
+                # Pauses of Kubernetes: 10 s, twice as long each time, six minutes at most.
+                pauses = [min(10 * 2**n, 360) for n in range(job["spec"]["backoffLimit"])]
+                self.assertGreaterEqual(sum(pauses), 20 * 60, rendering)
+        self.assertIn("minikube", jobs)
+        # A Job cannot be changed, so what differs has another name.
+        names = [job["metadata"]["name"] for job in jobs.values()]
+        specs = [yaml.safe_dump(job["spec"]) for job in jobs.values()]
+        self.assertEqual(len(set(zip(names, specs))), len(set(names)))
+        self.assertNotEqual(jobs["minikube"]["metadata"]["name"], jobs["minikube-all"]["metadata"]["name"])
+
+    def test_newer_rows_are_waited_for_longer_than_a_poll_takes(self):
+        for objects, job in self.every("Job"):
+            config = next(o for o in objects if name(o) == "ConfigMap producer")["data"]["contrail.toml"]
+            interval = re.search(r'^interval = "(.+)"', config, re.M)[1]
+            environment = {v["name"]: v["value"] for v in pod(job)[0]["containers"][0]["env"]}
+            self.assertEqual(environment["CONTRAIL__METABASE__FRESH_TIMEOUT"], f"{interval} 5m")
+
     def test_several_have_a_disruption_budget(self):
         for objects, thing, _, labels in self.every_pod():
             budgets = [
                 o for o in objects if o["kind"] == "PodDisruptionBudget"
                 and o["spec"]["selector"]["matchLabels"].items() <= labels.items()
             ]
-            several = thing["kind"] != "Pod" and thing["spec"]["replicas"] > 1
+            several = thing["kind"] != "Pod" and thing["spec"].get("replicas", 1) > 1
             self.assertEqual(len(budgets), 1 if several else 0)
 
     def test_the_consumer_has_time_to_commit(self):
@@ -343,7 +377,7 @@ def ports(rule, policy, objects):
         for thing, spec, labels in pods(objects):
             if own.items() <= labels.items() and thing["kind"] != "Pod":
                 yield from (p["containerPort"] for c in spec["containers"]
-                            for p in c["ports"] if p["name"] == port["port"])
+                            for p in c.get("ports", []) if p["name"] == port["port"])
 
 
 def peers(rule, own):

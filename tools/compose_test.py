@@ -16,7 +16,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {"producer", "consumer", "transformer", "simulator"}
-PASSWORDS = {"POSTGRES_PASSWORD": "p1", "ICEBERG_PASSWORD": "p2", "METABASE_PASSWORD": "p3"}
+# Ours too, but it ends when it has done its work.
+ENDS = "dashboards"
+PASSWORDS = {
+    "POSTGRES_PASSWORD": "p1", "ICEBERG_PASSWORD": "p2", "METABASE_PASSWORD": "p3",
+    "METABASE_ADMIN_PASSWORD": "p4",
+}
 # Settings in which the two differ on purpose.
 OWN = {"producer.interval", "producer.source", "producer.opensky.base_url"}
 UNITS = {"m": 2**20, "g": 2**30, "Mi": 2**20, "Gi": 2**30}
@@ -55,8 +60,9 @@ def deployed():
     """Every chart's object with pods, by its program."""
     objects = yaml.safe_load_all((Path(sys.argv[1]) / "minikube-all.yaml").read_text())
     return {
-        o["metadata"]["name"]: o["spec"]["template"]["spec"]
-        for o in objects if o and o["kind"] in ("Deployment", "StatefulSet")
+        # The name of a Job says more than its program's.
+        ENDS if o["kind"] == "Job" else o["metadata"]["name"]: o["spec"]["template"]["spec"]
+        for o in objects if o and o["kind"] in ("Deployment", "StatefulSet", "Job")
     }
 
 
@@ -142,12 +148,12 @@ class Compose(unittest.TestCase):
             self.assertEqual(seconds(service["stop_grace_period"]), pod["terminationGracePeriodSeconds"])
 
     def test_services_are_restricted_and_watched(self):
-        for _, service in self.services():
+        for name, service in self.services():
             self.assertTrue(service["read_only"])
             self.assertEqual(service["cap_drop"], ["ALL"])
             self.assertEqual(service["security_opt"], ["no-new-privileges:true"])
-            self.assertEqual(service["restart"], "unless-stopped")
-            self.assertIn("test", service["healthcheck"])
+            self.assertEqual(service["restart"], "on-failure" if name == ENDS else "unless-stopped")
+            self.assertEqual("healthcheck" in service, name != ENDS)
             self.assertNotIn("privileged", service)
 
     def test_our_programs_ask_themselves(self):
@@ -160,7 +166,7 @@ class Compose(unittest.TestCase):
         docs = (ROOT / "docs/deploy.md").read_text()
         published = set()
         for name, service in self.services():
-            there = {port["containerPort"] for port in deployed()[name]["containers"][0]["ports"]}
+            there = {port["containerPort"] for port in deployed()[name]["containers"][0].get("ports", [])}
             for port in service.get("ports", []):
                 address, host, inside = port.split(":")
                 self.assertEqual(address, "127.0.0.1")
@@ -203,10 +209,23 @@ class Compose(unittest.TestCase):
             for variable in variables:
                 self.assertIn(f"`{variable}`", reference)
 
+    def test_newer_rows_are_waited_for_longer_than_a_poll_takes(self):
+        # That rendering polls every 30 s.
+        ours = compose(POLL_INTERVAL="30s")["services"][ENDS]["environment"]
+        charts = {v["name"]: v["value"] for v in deployed()[ENDS]["containers"][0]["env"]}
+        for environment in (ours, charts):
+            self.assertEqual(environment["CONTRAIL__METABASE__FRESH_TIMEOUT"], "30s 5m")
+
+    def test_the_dashboards_are_applied_as_by_the_chart(self):
+        self.assertEqual(compose()["services"][ENDS]["command"], deployed()[ENDS]["containers"][0]["args"])
+
     def test_other_programs_have_the_environment_of_the_charts(self):
         own = {
             # Made from Secrets in a cluster, or of the pod's name.
             "POD_NAME", "MB_DB_USER", "MB_DB_PASS", *PASSWORDS,
+            "CONTRAIL__METABASE__USERNAME", "CONTRAIL__METABASE__PASSWORD",
+            # Follows POLL_INTERVAL, which has another default here.
+            "CONTRAIL__METABASE__FRESH_TIMEOUT",
             # A volume of its own there.
             "MB_PLUGINS_DIR", "PGHOST",
         }
@@ -300,7 +319,7 @@ class Compose(unittest.TestCase):
         for name, after in [
             ("schema-registry", {"kafka"}), ("producer", {"kafka", "schema-registry"}),
             ("consumer", {"schema-registry", "postgres"}), ("transformer", {"postgres"}),
-            ("metabase", {"postgres"}),
+            ("metabase", {"postgres"}), ("dashboards", {"metabase"}),
         ]:
             healthy = {
                 other for other, how in services[name]["depends_on"].items()
