@@ -1,8 +1,10 @@
 //! Whatever way rows reach the lake, and whatever ends the transformer, the mart `flights` has
 //! what reading each aircraft's whole history gives.
 
+use std::time::Duration;
+
 use crate::support::flights::{compare, histories};
-use crate::support::{Bench, Row};
+use crate::support::{Bench, Row, row};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use transformer::Transformer;
@@ -90,4 +92,45 @@ fn any_order_any_split_any_repeat_any_restart() {
         })
     });
     result.unwrap();
+}
+
+#[tokio::test]
+async fn flights_leave_with_the_days_on_which_they_began() {
+    const DAY: i64 = 86_400;
+    const START: i64 = 1_756_684_800;
+    let mut bench = Bench::new().await;
+    bench.config.transformer.retention = Duration::from_secs(2 * DAY as u64);
+    bench.config.transformer.daily_retention = bench.config.transformer.retention;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for day in 0..5 {
+        // One within the day, and one that goes on after midnight.
+        let noon = START + day * DAY + 12 * 3_600;
+        let evening = START + day * DAY + 23 * 3_600 + 3_000;
+        let rows: Vec<Row> = (0..4)
+            .flat_map(|minute| {
+                [("3c6444", noon), ("4b1812", evening)]
+                    .map(|(address, from)| row(address, from + minute * 300))
+            })
+            .collect();
+        bench.append(&rows).await;
+        transformer.catch_up().await.unwrap();
+        // The newest poll is of the day after, so that two days are this one and that.
+        let kept = ["3c6444", "4b1812"]
+            .map(|address| vec![Some(address.to_owned()), Some(day.to_string())]);
+        let found = bench.query(&format!(
+            "select icao24, epoch(first_seen)::bigint // {DAY} - {} as day from flights order by day, icao24",
+            START / DAY
+        ));
+        assert_eq!(found, kept, "day {day}");
+    }
+    // A restart knows of none of them either.
+    drop(transformer);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench
+        .append(&[row("3c6444", START + 5 * DAY + 3_600)])
+        .await;
+    transformer.catch_up().await.unwrap();
+    let oldest =
+        bench.query("select min(first_seen) >= max(last_seen) - interval 2 days from flights");
+    assert_eq!(oldest, [[Some("true".to_owned())]]);
 }
