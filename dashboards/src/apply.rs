@@ -15,9 +15,10 @@ use crate::config::MetabaseConfig;
 use crate::content::library::MODELS;
 use crate::content::{Library, Mistake, Mistakes};
 use crate::metabase::kept::Kept;
-use crate::metabase::{Client, database, kept};
+use crate::metabase::{Client, database, kept, models};
 use crate::sql;
 use crate::state::seen::{differences, seen};
+use crate::state::settings::from_metabase;
 use crate::state::wanted::{self, Ids};
 use crate::state::{Key, Kind, Mark, digest};
 
@@ -381,6 +382,7 @@ impl Work<'_> {
         let path = kept::path(key.kind);
         let made = self.client.post(path, &body).await.map_err(of(key))?;
         let id = number(&made, path)?;
+        self.headings(id, &body).await.map_err(of(key))?;
         self.finish(key, id, mark).await?;
         Ok(id)
     }
@@ -395,7 +397,17 @@ impl Work<'_> {
         }
         let path = format!("{}/{id}", kept::path(key.kind));
         self.client.put(&path, &body).await.map_err(of(key))?;
+        self.headings(id, &body).await.map_err(of(key))?;
         self.finish(key, id, mark).await
+    }
+
+    /// A model is asked further questions of, which have its headings.
+    async fn headings(&self, id: i64, body: &Json) -> Result<(), Error> {
+        if body["type"] != "model" {
+            return Ok(());
+        }
+        let (_, headings) = from_metabase(&body["visualization_settings"]);
+        models::put_headings(self.client, id, &headings).await
     }
 
     /// Notes what Metabase has after writing.

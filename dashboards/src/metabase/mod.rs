@@ -3,7 +3,7 @@
 //! - [`client`]: requests, and what refusals mean.
 //! - [`start`]: waiting for it, setting it up, logging in.
 //! - [`database`]: the connection to the tables.
-//! - [`kept`]: what there is in it that this program has made.
+//! - [`kept`]: what there is in it that this program has made; [`models`]: a model's columns.
 //!
 //! Shapes are those of Metabase 0.58 to 0.63, read from its source, its command line's schemas and its
 //! API changelog; docs/metabase.md says what was never seen against a running one.
@@ -11,6 +11,7 @@
 pub mod client;
 pub mod database;
 pub mod kept;
+pub mod models;
 pub mod start;
 
 pub use client::Client;

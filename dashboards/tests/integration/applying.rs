@@ -1,12 +1,12 @@
 //! From nothing to everything, and from there to what the files say next.
 
 use dashboards::apply::Change;
-use dashboards::content::Library;
+use dashboards::content::{Library, Question};
 use dashboards::state::Kind;
 use serde_json::json;
 
 use crate::double::Double;
-use crate::support::{Bench, INIT_SQL, LOOK, OVERWRITE, boards, boards_mut, copy_content};
+use crate::support::{Bench, INIT_SQL, LOOK, OVERWRITE, boards, boards_mut, cards, copy_content};
 
 #[tokio::test]
 async fn a_new_metabase_is_set_up_and_has_everything() {
@@ -41,6 +41,26 @@ async fn a_new_metabase_is_set_up_and_has_everything() {
         let place = &state.collections[&dashboard["collection_id"].as_i64().unwrap()];
         assert_eq!(place["name"], title);
     }
+}
+
+#[tokio::test]
+async fn questions_that_are_built_on_a_model_have_its_headings() {
+    let bench = Bench::applied().await;
+    let state = bench.double.lock();
+    let models = state.cards.values().filter(|card| card["type"] == "model");
+    let mut looked_at = 0;
+    for card in models {
+        let title = &card["name"];
+        let of_file =
+            |question: &&Question| question.header.model && *title == *question.header.title;
+        let model = bench.library.questions.values().find(of_file).unwrap();
+        for column in card["result_metadata"].as_array().unwrap() {
+            let name = column["name"].as_str().unwrap();
+            assert_eq!(column["display_name"], *model.header.columns[name]);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 50);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const POST: [Field; 8] = [
     ("parameters", false, list),
 ];
 
-const PUT: [Field; 9] = [
+const PUT: [Field; 10] = [
     ("name", false, text),
     ("dataset_query", false, map),
     ("display", false, display),
@@ -32,7 +32,16 @@ const PUT: [Field; 9] = [
     ("collection_id", false, id_or_nil),
     ("parameters", false, list),
     ("archived", false, truth),
+    ("result_metadata", false, columns),
 ];
+
+/// Columns as Metabase has given them out, of which only the names are given here.
+fn columns(value: &Json) -> Option<&'static str> {
+    let known =
+        |column: &Json| text(&column["name"]).is_none() && text(&column["base_type"]).is_none();
+    let list = value.as_array();
+    (!list.is_some_and(|list| list.iter().all(known))).then_some("columns with name and base_type")
+}
 
 fn display(value: &Json) -> Option<&'static str> {
     let known = dashboards::content::question::DISPLAYS;
@@ -115,7 +124,10 @@ fn answer(
                 body,
                 &[("parameters", false, list), ("ignore_cache", false, truth)],
             )?;
-            let card = state.cards.get(&number(id)?).ok_or_else(Reply::missing)?;
+            let card = state
+                .cards
+                .get_mut(&number(id)?)
+                .ok_or_else(Reply::missing)?;
             let sql = card["dataset_query"]["stages"][0]["native"]
                 .as_str()
                 .unwrap();
@@ -123,8 +135,13 @@ fn answer(
                 Ok((columns, rows)) => {
                     let cols: Vec<Json> = columns
                         .iter()
-                        .map(|name| json!({"name": name, "display_name": name, "source": "native"}))
+                        .map(|name| {
+                            json!({"name": name, "display_name": name, "base_type": "type/Text"})
+                        })
                         .collect();
+                    if card["result_metadata"].is_null() {
+                        card["result_metadata"] = json!(cols);
+                    }
                     json!({"status": "completed", "row_count": rows.len(), "running_time": 3,
                         "data": {"rows": rows, "cols": cols}})
                 }
