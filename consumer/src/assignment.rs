@@ -299,11 +299,16 @@ impl Context {
         }
     }
 
-    /// Has the pipeline drop what it holds, as soon as its current attempt has failed. It learns of
-    /// the next assignment, or of the end, in its own time; until then what it still commits is
-    /// what the table expects, or is refused.
+    /// Has the pipeline drop what it holds. It learns of the next assignment, or of the end, in its
+    /// own time; what a commit that was left in the middle still does is what the table expects, or
+    /// is refused.
     fn give_up(&self) {
         tracing::warn!("the last commit took too long: its rows will be read again");
+        self.leave();
+    }
+
+    /// Tells the pipeline that nobody waits for it any more.
+    pub fn leave(&self) {
         self.shared.abandon.store(true, Ordering::Release);
     }
 

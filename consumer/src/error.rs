@@ -1,5 +1,7 @@
 //! What can end the consumer.
 
+use std::time::Duration;
+
 use lake::LakeError;
 use service::fault::{Fault, Faulty};
 
@@ -74,6 +76,12 @@ pub enum ConsumerError {
         /// What Iceberg said.
         source: Box<iceberg::Error>,
     },
+    /// The catalog said nothing.
+    #[error("no answer within {} s", .0.as_secs())]
+    NoAnswer(
+        /// For so long.
+        Duration,
+    ),
     /// Arrow failed on rows that were already checked.
     #[error("{action}")]
     Arrow {
@@ -123,7 +131,9 @@ impl Faulty for ConsumerError {
             | ConsumerError::RecordsLost { .. } => Fault::Configuration,
             ConsumerError::Kafka { fault, .. } => *fault,
             ConsumerError::Lake(error) => error.fault(),
-            ConsumerError::Iceberg { .. } | ConsumerError::Registry { .. } => Fault::Dependency,
+            ConsumerError::Iceberg { .. }
+            | ConsumerError::NoAnswer(_)
+            | ConsumerError::Registry { .. } => Fault::Dependency,
             ConsumerError::Position { .. } | ConsumerError::Column { .. } => Fault::Input,
             ConsumerError::Arrow { .. } | ConsumerError::Thread(_) | ConsumerError::Injected(_) => {
                 Fault::Internal
@@ -135,7 +145,9 @@ impl Faulty for ConsumerError {
         match self {
             ConsumerError::Kafka { fault, .. } => *fault == Fault::Dependency,
             ConsumerError::Lake(error) => error.retryable(),
-            ConsumerError::Iceberg { .. } | ConsumerError::Registry { .. } => true,
+            ConsumerError::Iceberg { .. }
+            | ConsumerError::NoAnswer(_)
+            | ConsumerError::Registry { .. } => true,
             _ => false,
         }
     }

@@ -39,8 +39,9 @@ pub mod write;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use lake::Lake;
+use iceberg::table::Table;
 use lake::tables::FLIGHT_STATES;
+use lake::{Lake, LakeConfig};
 use service::health::Health;
 use service::shutdown::Shutdown;
 use tokio::runtime::Handle;
@@ -71,8 +72,12 @@ pub async fn run(
 ) -> Result<Summary, ConsumerError> {
     config.consumer.validate()?;
     let shutdown = EndsWithMe(shutdown.child());
-    let lake = Lake::open(&config.lake).await?;
-    let table = lake.load_or_create(&FLIGHT_STATES).await?;
+    let opened = tokio::select! {
+        opened = open(&config.lake) => opened,
+        // A catalog that says nothing is not waited for.
+        () = shutdown.0.wait() => return Ok(Summary::default()),
+    };
+    let (lake, table) = opened?;
     let shared = Arc::new(Shared::default());
     let (events, inbox) = link::channel();
     let (commands, orders) = mpsc::channel();
@@ -110,6 +115,12 @@ pub async fn run(
     shutdown.0.trigger();
     join("source", source).await?;
     Ok(committed?.latest())
+}
+
+async fn open(config: &LakeConfig) -> Result<(Lake, Table), ConsumerError> {
+    let lake = Lake::open(config).await?;
+    let table = lake.load_or_create(&FLIGHT_STATES).await?;
+    Ok((lake, table))
 }
 
 async fn join<T>(

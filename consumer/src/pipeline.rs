@@ -140,10 +140,12 @@ impl Pipeline {
     ) -> Result<(), ConsumerError> {
         self.forget();
         let (catalog, table) = (self.parts.lake.catalog(), &self.parts.table);
-        let loaded = self.persistence.persist("load the table", async || {
-            let loaded = catalog.load_table(table.identifier()).await;
-            loaded.map_err(ConsumerError::iceberg("cannot load the table"))
-        })?;
+        let loaded = self
+            .persistence
+            .persist_in_catalog("load the table", async || {
+                let loaded = catalog.load_table(table.identifier()).await;
+                loaded.map_err(ConsumerError::iceberg("cannot load the table"))
+            })?;
         let Tried::Done(table) = loaded else {
             return Ok(());
         };
@@ -238,7 +240,7 @@ impl Pipeline {
         let (catalog, table) = (self.parts.lake.catalog(), &self.parts.table);
         let widened = self
             .persistence
-            .persist("add columns to the table", async || {
+            .persist_in_catalog("add columns to the table", async || {
                 evolve::add_columns(&catalog, table, missing).await
             })?;
         match widened {
@@ -286,7 +288,7 @@ impl Pipeline {
             files,
             advances: &self.batch.advances,
         };
-        let outcome = self.persistence.persist("commit", async || {
+        let outcome = self.persistence.persist_in_catalog("commit", async || {
             let committed = commit.run(table).await;
             committed.map_err(ConsumerError::iceberg("cannot commit"))
         })?;

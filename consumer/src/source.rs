@@ -88,6 +88,15 @@ impl Source {
 
     /// Reads until shutdown, or until an error that only a person can mend.
     pub fn run(self) -> Result<(), ConsumerError> {
+        let read = self.read();
+        if read.is_err() {
+            // Or a pipeline that waits for a catalog would keep the error from being told.
+            self.consumer.context().leave();
+        }
+        read
+    }
+
+    fn read(&self) -> Result<(), ConsumerError> {
         if !self.connect()? {
             return Ok(());
         }

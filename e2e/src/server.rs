@@ -172,6 +172,16 @@ impl Postgres {
         self.0.value("url")
     }
 
+    /// Has it say nothing, while its connections stay.
+    pub fn suspend(&self) {
+        self.0.call("suspend");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.0.call("resume");
+    }
+
     /// The process, for kills and restarts.
     pub fn server(&mut self) -> &mut Server {
         &mut self.0

@@ -8,10 +8,11 @@ mod suite;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::database::Database;
 use e2e::lake::Place;
+use e2e::load::Load;
 use e2e::process::{Process, program};
 use e2e::server::Postgres;
 use e2e::setup::Setup;
@@ -168,6 +169,58 @@ async fn a_locked_row_and_a_server_that_is_away_are_waited_for() {
     expect_ready(&consumer);
     assert!(!consumer.log().contains("a-test-password"));
     consumer.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_is_told_of_left_and_loses_nothing() {
+    let setup = Setup::start();
+    let server = Postgres::start(setup.folder());
+    let url = server.url().to_owned();
+    let table = Place::of(&setup.warehouse()).with_server(&url);
+    let mut load = setup.load(2, 500).await;
+    let start = |name: &str| setup.consumer(name).set(&catalog(&url)).start();
+    let consumer = start("consumer");
+    load.publish(1).await;
+    table.expect_exactly(&load, LIMIT);
+
+    let other = suspend_in_a_commit(&server, &mut load).await;
+    expect_not_ready(&consumer, "waiting to commit");
+    expect_not_ready(&consumer, "no answer within 60 s");
+    server.resume();
+    block_in_place(|| drop(other));
+    table.expect_exactly(&load, LIMIT);
+    expect_ready(&consumer);
+
+    let other = suspend_in_a_commit(&server, &mut load).await;
+    let asked = Instant::now();
+    consumer.stop();
+    // It waits for a last commit for ten seconds.
+    let took = asked.elapsed();
+    assert!(
+        took < Duration::from_secs(40),
+        "it was waited for: {took:?}"
+    );
+    server.resume();
+    block_in_place(|| drop(other));
+    let heir = start("heir");
+    table.expect_exactly(&load, LIMIT);
+    heir.stop();
+    table.expect_exactly(&load, LIMIT);
+}
+
+/// Suspends the server while a consumer waits in the middle of a commit, for a row that the
+/// connection which is returned has locked.
+async fn suspend_in_a_commit(server: &Postgres, load: &mut Load) -> Database {
+    let other = block_in_place(|| Database::connect(server.url()));
+    block_in_place(|| other.rows("begin; update iceberg_tables set iceberg_type = iceberg_type"));
+    load.publish(3).await;
+    let waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock'";
+    e2e::wait("a commit that waits for the row", LIMIT, || {
+        let waiting = block_in_place(|| other.column(waiting));
+        (!waiting.is_empty()).then_some(())
+    });
+    server.suspend();
+    other
 }
 
 fn expect_not_ready(process: &Process, reason: &str) {
