@@ -13,7 +13,7 @@ use futures::future::join_all;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use service::config::KafkaConfig;
 use service::fault::Fault;
@@ -60,6 +60,9 @@ impl DeadLetters {
     pub async fn send(&mut self, rejects: &[Reject]) -> Result<(), ConsumerError> {
         for some in rejects.chunks(AT_ONCE) {
             let written = self.send_some(some).await;
+            if written.is_err() {
+                self.let_go_of_what_is_broken();
+            }
             written.map_err(|error| ConsumerError::Kafka {
                 action: format!("cannot write to {}", self.topic),
                 reason: error.to_string(),
@@ -67,6 +70,16 @@ impl DeadLetters {
             })?;
         }
         Ok(())
+    }
+
+    /// A producer that met a fatal error refuses everything ever after: the next attempt makes
+    /// another.
+    fn let_go_of_what_is_broken(&mut self) {
+        let fatal = |producer: &FutureProducer| producer.client().fatal_error();
+        if let Some((code, reason)) = self.producer.as_ref().and_then(fatal) {
+            tracing::warn!(%code, reason, "the producer of dead letters is broken, making another");
+            self.producer = None;
+        }
     }
 
     async fn send_some(&mut self, rejects: &[Reject]) -> Result<(), KafkaError> {
@@ -170,6 +183,8 @@ mod tests {
     use rdkafka::client::DefaultClientContext;
     use rdkafka::consumer::{BaseConsumer, Consumer};
     use rdkafka::message::{Headers, Message};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
     use rdkafka::{Offset, TopicPartitionList};
 
     use crate::chunk::Chunk;
@@ -273,5 +288,24 @@ mod tests {
         let lengths = vec![7; 2 * AT_ONCE + 1];
         let expected: Vec<_> = (0..).zip(&lengths).map(|(o, l)| (o, *l, None)).collect();
         check(DEAD_LETTERS_MESSAGE_BYTES, &lengths, &expected).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_a_fatal_error_the_next_attempt_succeeds() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(DEAD_LETTERS_TOPIC, 1, 1).unwrap();
+        let kafka = KafkaConfig {
+            brokers: cluster.bootstrap_servers(),
+            ..KafkaConfig::default()
+        };
+        let mut letters = DeadLetters::new(&kafka, DEAD_LETTERS_TOPIC, FLIGHT_STATES_TOPIC);
+        letters.send(&[reject(0, 10)]).await.unwrap();
+        // What an idempotent producer cannot go on from.
+        let out_of_order = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[out_of_order]);
+        let error = letters.send(&[reject(1, 10)]).await.unwrap_err();
+        assert!(letters.producer.is_none(), "not fatal: {error}");
+        letters.send(&[reject(1, 10)]).await.unwrap();
+        assert_eq!(read(&kafka, 2), [(0, 10, None), (1, 10, None)]);
     }
 }

@@ -48,9 +48,9 @@ pub struct FlightState {
     pub category: Option<i32>,
 }
 
-/// Times that a poll can have, in seconds since the Unix epoch: to the end of the year 9999, up to
-/// which every reader of the table can show them. A poll that claims another time was not made by
-/// a clock.
+/// Times that a poll, and an aircraft in it, can have, in seconds since the Unix epoch: to the end
+/// of the year 9999, up to which every reader of the table can show them. Another time was not
+/// made by a clock.
 pub const POLL_TIMES: RangeInclusive<i64> = 0..=253_402_300_799;
 
 /// One answer of OpenSky: every aircraft it knew at one time.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use contract::FlightState;
+use contract::flight_state::POLL_TIMES;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -150,8 +151,8 @@ impl<'de> Row<'de> {
             icao24: self.address()?,
             callsign: self.callsign()?,
             origin_country: self.text()?,
-            time_position: self.integer("whole seconds")?,
-            last_contact: self.integer("whole seconds")?,
+            time_position: self.time()?,
+            last_contact: self.time()?,
             longitude: self.fraction()?,
             latitude: self.fraction()?,
             baro_altitude: self.fraction()?,
@@ -163,8 +164,8 @@ impl<'de> Row<'de> {
             geo_altitude: self.fraction()?,
             squawk: self.text()?,
             spi: self.boolean()?,
-            position_source: self.integer("a 32-bit integer")?,
-            category: self.integer("a 32-bit integer")?,
+            position_source: self.small_integer()?,
+            category: self.small_integer()?,
         })
     }
 
@@ -229,13 +230,28 @@ impl<'de> Row<'de> {
         }
     }
 
-    fn integer<T: TryFrom<i64>>(&mut self, what: &'static str) -> Result<Option<T>, ParseError> {
+    /// A time that readers of the table can show; one of another unit would not be.
+    fn time(&mut self) -> Result<Option<i64>, ParseError> {
+        self.integer("whole seconds since 1970, to the year 9999", |value| {
+            POLL_TIMES.contains(&value).then_some(value)
+        })
+    }
+
+    fn small_integer(&mut self) -> Result<Option<i32>, ParseError> {
+        self.integer("a 32-bit integer", |value| i32::try_from(value).ok())
+    }
+
+    fn integer<T>(
+        &mut self,
+        what: &'static str,
+        accept: impl FnOnce(i64) -> Option<T>,
+    ) -> Result<Option<T>, ParseError> {
         let cell = self.take();
         let value = match cell {
             Cell::Null => return Ok(None),
-            Cell::Integer(value) => T::try_from(value).ok(),
+            Cell::Integer(value) => accept(value),
             Cell::Fraction(value) if value.fract() == 0.0 && value.abs() < EXACT => {
-                T::try_from(value as i64).ok()
+                accept(value as i64)
             }
             _ => None,
         };

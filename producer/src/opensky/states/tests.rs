@@ -109,6 +109,10 @@ fn quirks_are_read() {
     assert_eq!(altered.velocity, Some(0.0));
     assert_eq!(altered.sensors, Some(vec![]));
     assert_eq!(altered.time_position, Some(1_745_700_214));
+    for edge in [0, 253_402_300_799_i64] {
+        let contact = read(|row| row[4] = json!(edge)).unwrap().last_contact;
+        assert_eq!(contact, Some(edge));
+    }
 
     let nulls = read(|row| row[1..].fill(Value::Null)).unwrap();
     let expected = FlightState {
@@ -162,7 +166,18 @@ fn what_is_wrong_with_a_field_is_said() {
     check(
         3,
         json!(1.5),
-        "(time_position): found 1.5, expected whole seconds",
+        "(time_position): found 1.5, expected whole seconds since 1970, to the year 9999",
+    );
+    // Milliseconds, as other programs write them: the year 57289, which no reader can show.
+    check(
+        4,
+        json!(1_745_700_223_000_i64),
+        "(last_contact): found 1745700223000, expected whole seconds since 1970, to the year 9999",
+    );
+    check(
+        3,
+        json!(-1),
+        "(time_position): found -1, expected whole seconds since 1970, to the year 9999",
     );
     check(14, json!(42), "(squawk): found 42, expected text or null");
     check(
