@@ -79,7 +79,7 @@ impl<'a> Starter<'a> {
             settings: vec![
                 format!("lake.warehouse={}", warehouse.display()),
                 "consumer.commit_age=300ms".to_owned(),
-                "consumer.connect_timeout=5s".to_owned(),
+                "consumer.connect_timeout=30s".to_owned(),
             ],
             crash_at: String::new(),
             disk: None,

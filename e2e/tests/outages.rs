@@ -196,9 +196,9 @@ async fn a_full_buffer_pauses_and_keeps_its_place_in_the_group() {
     expect_exactly(&warehouse, &load, LIMIT);
 
     let lock = Place::of(&warehouse).lock();
+    let began = Instant::now();
     load.publish(BACKLOG).await;
     let mut most: f64 = 0.0;
-    let began = Instant::now();
     e2e::wait("a pause, and attempts that failed", LIMIT, || {
         most = most.max(process.metric("contrail_consumer_buffered_bytes"));
         let paused = process.metric("contrail_consumer_pauses_total") >= 1.0;

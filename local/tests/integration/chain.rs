@@ -40,7 +40,7 @@ pub(crate) async fn replay(data: &Path, paths: &[PathBuf], shutdown: &Shutdown) 
 
 /// Waits for a state, but not for ever.
 async fn until(reached: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !reached() {
         assert!(Instant::now() < deadline, "it does not come");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -135,9 +135,9 @@ async fn a_session_against_a_failing_opensky_loses_nothing_and_goes_on_after_its
         let config = config(
             Command::Demo,
             &[
-                ("producer.interval", "250ms"),
+                ("producer.interval", "1s"),
                 ("simulator.aircraft", "500"),
-                ("simulator.speed", "240"),
+                ("simulator.speed", "60"),
                 (
                     "simulator.start_time",
                     &(START + session * 86_400).to_string(),
@@ -147,7 +147,7 @@ async fn a_session_against_a_failing_opensky_loses_nothing_and_goes_on_after_its
                 ("simulator.faults.non_json", "0.05"),
             ],
         );
-        let summary = session_of(config, &data).await;
+        let summary = session_of(config, &data, 4).await;
         assert!(summary.figures.polls > 3, "{summary:?}");
         assert_eq!(summary.figures.committed, summary.figures.polls * 500);
         assert_eq!(summary.dead_letters, 0);
@@ -179,15 +179,26 @@ async fn a_session_against_a_failing_opensky_loses_nothing_and_goes_on_after_its
     );
 }
 
-/// One session of a few seconds, ended as Ctrl-C does.
-async fn session_of(mut config: Config, data: &Path) -> live::Summary {
+/// One session of so many published polls, ended as Ctrl-C does.
+async fn session_of(mut config: Config, data: &Path, polls: usize) -> live::Summary {
+    let times = format!(
+        "select snapshot_time from kpi_history where epoch(snapshot_time) >= {}",
+        config.simulator.start_time.unwrap()
+    );
+    let published = data.join("published");
     let simulator = simulator::start(config.simulator.clone()).await.unwrap();
     config.producer.opensky.base_url = format!("{}/api", simulator.base_url());
     let home = Home::open(data, Command::Demo, config).unwrap();
     let servers = Servers::start(home.folder()).await.unwrap();
     let (shutdown, health, display) = (Shutdown::new(), Health::new(), Display::new());
     let enough = async {
+        // So many that some were bad.
         until(|| simulator.served() >= 12).await;
+        until(|| {
+            let times = transformer::query(&published, &times);
+            times.is_ok_and(|times| times.rows.len() >= polls)
+        })
+        .await;
         shutdown.trigger();
     };
     let session = live::run(&home, &servers, &health, &shutdown, None, &display);
