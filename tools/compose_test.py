@@ -124,6 +124,11 @@ class Compose(unittest.TestCase):
         for name, service in self.services(IMAGE_TAG="1.2.3"):
             self.assertEqual(service["image"], deployed()[name]["containers"][0]["image"])
 
+    def test_images_that_are_built_here_are_never_pulled(self):
+        for _, service in self.services(IMAGE_TAG="1.2.3"):
+            ours = service["image"].startswith("contrail/")
+            self.assertEqual(service.get("pull_policy"), "never" if ours else None)
+
     def test_images_that_are_built_here_say_their_version(self):
         version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
         for file in ("docker/Dockerfile", "docker/metabase/Dockerfile"):

@@ -87,7 +87,9 @@ def _():
     expect("ready" in said and "NOT READY" not in said, said[-800:])
     found = wait("every pod is ready", 180, all_ready)
     images = {pod["spec"]["containers"][0]["image"] for pod in found if program(pod) in OURS}
-    expect(images == {f"contrail/{name}:{VERSION}" for name in OURS}, f"images: {images}")
+    tags = {image.split(":")[1] for image in images}
+    expect(len(tags) == 1 and re.fullmatch(rf"{re.escape(VERSION)}-[0-9a-f]{{12}}", *tags), f"images: {images}")
+    expect(len(images) == len(OURS), f"images: {images}")
     restarts = sum(pod["status"]["containerStatuses"][0]["restartCount"] for pod in found)
     return f"{len(found)} pods, {restarts} restarts"
 

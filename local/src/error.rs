@@ -29,7 +29,9 @@ pub enum Error {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// `.env` is there and cannot be used. What is in it is not shown: it holds secrets.
-    #[error("{path} cannot be read: {reason}; write one NAME=value a line, as in .env.example")]
+    #[error(
+        "{path} cannot be read: {reason}; write one NAME=value a line, with single quotes around a value that has spaces, $ or #, as in .env.example"
+    )]
     Environment {
         /// The file.
         path: PathBuf,

@@ -5,6 +5,12 @@ database() { # database PROGRAM ARGUMENT…: PostgreSQL's program in its pod, by
     kubectl exec --stdin --namespace contrail postgres-0 -- "$@" --host=/var/run/postgresql --username=postgres
 }
 
+# Whether the catalog is in that PostgreSQL: .env may name another.
+catalog_is_here() {
+    kubectl get secret contrail-lake --namespace contrail \
+        --output go-template='{{.data.CONTRAIL__LAKE__CATALOG_URI | base64decode}}' | grep -q '@postgres\.contrail\.svc[:/]'
+}
+
 # A pod that has the data volume, and a shell with tar: PostgreSQL's image has both.
 start_files() {
     local image

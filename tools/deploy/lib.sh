@@ -19,13 +19,19 @@ load_settings() {
         export HELM_KUBECONTEXT=$KUBE_CONTEXT
     fi
 }
+# As compose and `./task run` read it, but that nothing is put in the place of a $.
 read_settings() {
     local line name value
     while IFS= read -r line || [ -n "$line" ]; do
         line=${line#export }
         [[ $line =~ ^([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
         name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
-        [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]] && value=${BASH_REMATCH[1]}
+        if [[ $value =~ ^\"([^\"]*)\"[[:space:]]*(#.*)?$ || $value =~ ^\'([^\']*)\'[[:space:]]*(#.*)?$ ]]; then
+            value=${BASH_REMATCH[1]}
+        else
+            value=${value%%[[:space:]]#*}
+            value=${value%"${value##*[![:space:]]}"}
+        fi
         [ -n "${!name:-}" ] || export "$name=$value"
     done
 }
@@ -99,12 +105,28 @@ need_cluster() {
 
 # helmfile_run ARGUMENT…
 helmfile_run() {
-    (cd "$root" && helmfile --file Helmfile.yaml --environment "$environment" \
+    (cd "$root" && IMAGE_TAG=$(image_tag) helmfile --file Helmfile.yaml --environment "$environment" \
         ${KUBE_CONTEXT:+--kube-context "$KUBE_CONTEXT"} "$@")
 }
 
-# Contrail's version, which is the tag of its images too.
+# Contrail's version.
 version() { sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1; }
+
+# What the images are built from: of tests and measurements they take the manifests only.
+image_sources() {
+    printf '%s\n' docker/Dockerfile docker/metabase
+    sed -n 's/^!//p' "$root/.dockerignore" | grep -Ev '^(e2e|bench)/(src|tests)$'
+}
+# The tag of the images: the version, and a checksum of what they are built from, so that what has changed is
+# built and deployed, and what has not is left alone.
+image_tag() {
+    local sum sources
+    [ -z "${IMAGE_TAG:-}" ] || { echo "$IMAGE_TAG" && return; }
+    mapfile -t sources < <(image_sources)
+    sum=$(cd "$root" && find "${sources[@]}" -type f -print0 | LC_ALL=C sort --zero-terminated |
+        xargs -0 sha256sum | sha256sum)
+    echo "$(version)-${sum:0:12}"
+}
 
 # The folder of the data on a node of Minikube.
 data_path() { echo "${DATA_PATH:-/data/contrail}"; }

@@ -16,8 +16,9 @@ fi
 # The kubelet gives volumes to the group; PostgreSQL refuses data that the group may write.
 chmod 700 "$PGDATA"
 
-# On the socket only, so that nobody connects before the databases are there.
-pg_ctl start --silent --wait --options="-c listen_addresses='' -c hba_file=/etc/postgres/pg_hba.conf -k $PGHOST"
+# On the socket only, so that nobody connects before the databases are there. After a power cut the server
+# first recovers, for which the startup probe allows five minutes.
+pg_ctl start --silent --wait --timeout=280 --options="-c listen_addresses='' -c hba_file=/etc/postgres/pg_hba.conf -k $PGHOST"
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname=postgres --file=/etc/postgres/databases.sql
 pg_ctl stop --silent --wait --mode=fast
 

@@ -149,6 +149,23 @@ fn a_broken_environment_file_is_refused_without_its_secrets() {
 }
 
 #[test]
+fn the_example_of_an_environment_file_can_be_read_whole() {
+    let case = Case::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env.example");
+    let example = fs::read_to_string(example).unwrap();
+    let chosen = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    let all: String = example.lines().map(chosen).collect();
+    assert!(all.contains("\nIMAGE_LOAD="), "{all}");
+    case.write(".env", &all);
+    let output = case.run(&["run", "--print-config"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
 fn secrets_of_the_environment_file_are_used_and_masked() {
     let case = Case::new();
     case.write(
@@ -234,7 +251,7 @@ fn a_session_can_be_looked_at_and_asked() {
     let output = case.run(&[
         "demo",
         "--for",
-        "5s",
+        "20s",
         "--interval",
         "1s",
         "--aircraft",
