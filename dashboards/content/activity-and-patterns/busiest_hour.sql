@@ -1,5 +1,5 @@
 -- title = "Aircraft in the busiest hour"
--- description = "Different aircraft in the hour with most of them, of the last 30 days unless days are chosen."
+-- description = "Different aircraft in the hour with most of them, of the days chosen or the last 30."
 -- display = "scalar"
 --
 -- [columns]
@@ -20,14 +20,18 @@ with hours as (
     from hourly_activity
 ),
 
-newest as (
-    select max(fetch_date) as fetch_date
-    from hours
+last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
 )
 
 select max(hours.unique_aircraft) as aircraft
 from hours
-cross join newest
+cross join last_day
 where
-    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] newest.fetch_date - 29)
-    [[and hours.fetch_date <= cast({{to_day}} as date)]]
+    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+    and hours.fetch_date <= last_day.fetch_date

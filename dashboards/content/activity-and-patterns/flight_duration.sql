@@ -1,5 +1,5 @@
 -- title = "How long flights last"
--- description = "Flights that have ended by duration, in bins of 30 minutes; the last bin has all of 12 hours and more. Those seen from end to end are whole; of the others only a part was seen, so that they are longer than they look."
+-- description = "Flights first seen on the days chosen or the last 30 that have ended, by duration, in bins of 30 minutes; the last bin has all of 12 hours and more. Those seen from end to end are whole; of the others only a part was seen, so that they are longer than they look."
 -- display = "bar"
 --
 -- [columns]
@@ -28,7 +28,16 @@
 -- title = "To day (UTC)"
 -- type = "date"
 
-with ended as (
+with last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
+),
+
+ended as (
     select
         case
             when callsign ~ '^[A-Z]{3}[0-9].*' then left(callsign, 3)
@@ -43,14 +52,14 @@ with ended as (
 
 chosen as (
     select
-        bin_from,
-        whole
+        ended.bin_from,
+        ended.whole
     from ended
+    cross join last_day
     where
-        true
-        [[and operator = {{operator}}]]
-        [[and fetch_date >= cast({{from_day}} as date)]]
-        [[and fetch_date <= cast({{to_day}} as date)]]
+        ended.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+        and ended.fetch_date <= last_day.fetch_date
+        [[and ended.operator = {{operator}}]]
 ),
 
 bins (bin_from) as (

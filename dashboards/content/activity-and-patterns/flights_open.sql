@@ -1,5 +1,5 @@
 -- title = "Under way now"
--- description = "Flights that have neither landed nor been silent for 20 minutes as of the newest poll."
+-- description = "Flights that have neither landed nor been silent for 20 minutes as of the newest poll. The filters for days do not apply."
 -- display = "scalar"
 --
 -- [columns]

@@ -1,5 +1,5 @@
 -- title = "Flights seen"
--- description = "Flights derived from the tracks of aircraft, whole or in part, by the day they were first seen."
+-- description = "Flights derived from the tracks of aircraft, whole or in part, first seen on the days chosen or the last 30."
 -- display = "scalar"
 --
 -- [columns]
@@ -18,7 +18,16 @@
 -- title = "To day (UTC)"
 -- type = "date"
 
-with flights_by_operator as (
+with last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
+),
+
+flights_by_operator as (
     select
         cast(first_seen at time zone 'UTC' as date) as fetch_date,
         case
@@ -30,8 +39,8 @@ with flights_by_operator as (
 
 select count(*) as flights
 from flights_by_operator
+cross join last_day
 where
-    true
-    [[and operator = {{operator}}]]
-    [[and fetch_date >= cast({{from_day}} as date)]]
-    [[and fetch_date <= cast({{to_day}} as date)]]
+    flights_by_operator.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+    and flights_by_operator.fetch_date <= last_day.fetch_date
+    [[and flights_by_operator.operator = {{operator}}]]

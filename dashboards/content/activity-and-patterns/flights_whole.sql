@@ -1,5 +1,5 @@
 -- title = "Seen from end to end"
--- description = "Those of them whose take-off and landing were both seen. Of the others an end was out of the receivers' reach, before the first poll, or has not come yet."
+-- description = "Those of them, over the same days, whose take-off and landing were both seen. Of the others an end was out of the receivers' reach, before the first poll, or has not come yet."
 -- display = "scalar"
 --
 -- [columns]
@@ -18,7 +18,16 @@
 -- title = "To day (UTC)"
 -- type = "date"
 
-with flights_by_operator as (
+with last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
+),
+
+flights_by_operator as (
     select
         cast(first_seen at time zone 'UTC' as date) as fetch_date,
         case
@@ -31,8 +40,9 @@ with flights_by_operator as (
 
 select count(*) as flights
 from flights_by_operator
+cross join last_day
 where
-    whole
-    [[and operator = {{operator}}]]
-    [[and fetch_date >= cast({{from_day}} as date)]]
-    [[and fetch_date <= cast({{to_day}} as date)]]
+    flights_by_operator.whole
+    and flights_by_operator.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+    and flights_by_operator.fetch_date <= last_day.fetch_date
+    [[and flights_by_operator.operator = {{operator}}]]

@@ -1,5 +1,5 @@
 -- title = "Aircraft by hour of day and weekday (UTC)"
--- description = "Different aircraft in an hour, the mean over all such hours of the last 30 days unless days are chosen. An empty cell is an hour that was not observed. Hours in which few polls were made show fewer aircraft."
+-- description = "Different aircraft in an hour, the mean over all such hours of the days chosen or the last 30. An empty cell is an hour that was not observed. Hours in which few polls were made show fewer aircraft."
 -- display = "table"
 --
 -- [columns]
@@ -33,9 +33,13 @@ with observed as (
     from hourly_activity
 ),
 
-newest as (
-    select max(fetch_date) as fetch_date
-    from observed
+last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
 ),
 
 shown as (
@@ -44,10 +48,10 @@ shown as (
         observed.weekday,
         observed.aircraft
     from observed
-    cross join newest
+    cross join last_day
     where
-        observed.fetch_date >= coalesce([[cast({{from_day}} as date),]] newest.fetch_date - 29)
-        [[and observed.fetch_date <= cast({{to_day}} as date)]]
+        observed.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+        and observed.fetch_date <= last_day.fetch_date
 ),
 
 hours (hour) as (

@@ -1,5 +1,5 @@
 -- title = "Aircraft by hour"
--- description = "Different aircraft with a position in each hour, UTC; the last 30 days unless days are chosen. The newest hour is not over yet; over hours without a poll the line runs straight on."
+-- description = "Different aircraft with a position in each hour, UTC, of the days chosen or the last 30. The newest hour is not over yet; over hours without a poll the line runs straight on."
 -- display = "line"
 --
 -- [columns]
@@ -28,17 +28,21 @@ with hours as (
     from hourly_activity
 ),
 
-newest as (
-    select max(fetch_date) as fetch_date
-    from hours
+last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
 )
 
 select
     hours.fetch_hour,
     hours.unique_aircraft
 from hours
-cross join newest
+cross join last_day
 where
-    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] newest.fetch_date - 29)
-    [[and hours.fetch_date <= cast({{to_day}} as date)]]
+    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+    and hours.fetch_date <= last_day.fetch_date
 order by hours.fetch_hour

@@ -1,5 +1,5 @@
 -- title = "In the air and on the ground by hour"
--- description = "Shares of the observations of each hour, UTC; an observation is one aircraft in one poll. The last 30 days unless days are chosen. At airports without a receiver near by, aircraft on the ground are not seen."
+-- description = "Shares of the observations of each hour, UTC; an observation is one aircraft in one poll. Of the days chosen or the last 30. At airports without a receiver near by, aircraft on the ground are not seen."
 -- display = "area"
 --
 -- [columns]
@@ -32,9 +32,13 @@ with hours as (
     from hourly_activity
 ),
 
-newest as (
-    select max(fetch_date) as fetch_date
-    from hours
+last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
 )
 
 select
@@ -42,8 +46,8 @@ select
     hours.airborne,
     hours.on_ground
 from hours
-cross join newest
+cross join last_day
 where
-    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] newest.fetch_date - 29)
-    [[and hours.fetch_date <= cast({{to_day}} as date)]]
+    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+    and hours.fetch_date <= last_day.fetch_date
 order by hours.fetch_hour

@@ -1,5 +1,5 @@
 -- title = "Take-offs and landings by hour"
--- description = "Take-offs and landings that were seen in each hour, UTC; the last 30 days unless days are chosen. Many more happen where no receiver sees the ground."
+-- description = "Take-offs and landings that were seen in each hour, UTC, of the days chosen or the last 30. Many more happen where no receiver sees the ground."
 -- display = "bar"
 --
 -- [columns]
@@ -34,9 +34,13 @@ with hours as (
     from hourly_activity
 ),
 
-newest as (
-    select max(fetch_date) as fetch_date
-    from hours
+last_day as (
+    select
+        least(
+            [[cast({{to_day}} as date),]]
+            max(cast(fetch_hour at time zone 'UTC' as date))
+        ) as fetch_date
+    from hourly_activity
 ),
 
 flights_by_operator as (
@@ -83,10 +87,10 @@ select
     coalesce(takeoffs.takeoffs, 0) as takeoffs,
     coalesce(landings.landings, 0) as landings
 from hours
-cross join newest
+cross join last_day
 left join takeoffs on hours.fetch_hour = takeoffs.fetch_hour
 left join landings on hours.fetch_hour = landings.fetch_hour
 where
-    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] newest.fetch_date - 29)
-    [[and hours.fetch_date <= cast({{to_day}} as date)]]
+    hours.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 29)
+    and hours.fetch_date <= last_day.fetch_date
 order by hours.fetch_hour

@@ -1,5 +1,5 @@
 -- title = "Speeds now (m/s)"
--- description = "Aircraft of the newest poll by speed over ground, in bins of 10 m/s. A bin has its lower edge and not its upper one. Speeds beyond 400 m/s are in no bin; filters do not apply."
+-- description = "Aircraft of the newest poll by speed over ground, in bins of 10 m/s. A bin has its lower edge and not its upper one. Speeds beyond 400 m/s are in no bin; the filters do not apply."
 -- display = "bar"
 --
 -- [columns]

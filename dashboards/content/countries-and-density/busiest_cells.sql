@@ -1,5 +1,5 @@
 -- title = "Busiest cells of the last 24 hours"
--- description = "The 25 cells over which most different aircraft were seen in the air in the 24 hours up to the newest poll. A cell is half a degree wide and high, unless transformer.density_cell_degrees says otherwise."
+-- description = "The 25 cells over which most different aircraft were seen in the air in the 24 hours up to the newest poll. A cell is half a degree wide and high, unless transformer.density_cell_degrees says otherwise. The filters do not apply."
 -- display = "table"
 --
 -- [columns]

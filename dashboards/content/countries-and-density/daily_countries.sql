@@ -1,5 +1,5 @@
 -- title = "Largest countries by day"
--- description = "Different aircraft by day, UTC, of the eight countries of registration with most over the days shown; the last 90 days unless days are chosen. The newest day is not over yet."
+-- description = "Different aircraft by day, UTC, of the eight countries of registration with most over the days chosen or the last 90. The newest day is not over yet."
 -- display = "line"
 --
 -- [columns]
@@ -32,8 +32,8 @@
 -- title = "To day (UTC)"
 -- type = "date"
 
-with newest as (
-    select max(fetch_date) as fetch_date
+with last_day as (
+    select least([[cast({{to_day}} as date),]] max(fetch_date)) as fetch_date
     from country_daily
 ),
 
@@ -43,10 +43,10 @@ days as (
         coalesce(nullif(country_daily.origin_country, ''), '(none)') as country,
         country_daily.unique_aircraft as aircraft
     from country_daily
-    cross join newest
+    cross join last_day
     where
-        country_daily.fetch_date >= coalesce([[cast({{from_day}} as date),]] newest.fetch_date - 89)
-        [[and country_daily.fetch_date <= cast({{to_day}} as date)]]
+        country_daily.fetch_date >= coalesce([[cast({{from_day}} as date),]] last_day.fetch_date - 89)
+        and country_daily.fetch_date <= last_day.fetch_date
         [[and coalesce(nullif(country_daily.origin_country, ''), '(none)') = {{country}}]]
         [[and country_daily.region = {{region}}]]
 ),
