@@ -17,11 +17,12 @@ use service::{config, http, metrics};
 use tokio::runtime::Runtime;
 use transformer::cli::export::ExportArgs;
 use transformer::cli::lineage::LineageArgs;
+use transformer::cli::runs::RunsArgs;
 
 use crate::config::{Command, Config};
 use crate::display::{self, Display};
 use crate::error::Error;
-use crate::home::{Home, Servers};
+use crate::home::{self, Home, Servers};
 use crate::inspect::{self, Format};
 use crate::live;
 use crate::replay::{self, Request};
@@ -63,6 +64,8 @@ enum Commands {
     Export(ExportCommand),
     /// Show which model reads which, down from the lake's tables.
     Lineage(LineageArgs),
+    /// List the last refreshes of the marts, or show one with its log.
+    Runs(RunsCommand),
     /// Say what a data folder holds and who uses it.
     Status(StatusArgs),
 }
@@ -131,6 +134,15 @@ struct ExportCommand {
 }
 
 #[derive(Debug, Args)]
+struct RunsCommand {
+    /// Data folder; by default the one where something was published last.
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    runs: RunsArgs,
+}
+
+#[derive(Debug, Args)]
 struct StatusArgs {
     /// Data folder; by default the one where something was published last.
     #[arg(long, value_name = "DIR")]
@@ -147,6 +159,7 @@ pub fn main() -> ExitCode {
         Commands::Query(args) => query(args),
         Commands::Export(args) => export(args),
         Commands::Lineage(args) => lineage(&args),
+        Commands::Runs(args) => runs(args),
         Commands::Status(args) => status(args),
     };
     match result {
@@ -283,6 +296,13 @@ fn export(args: ExportCommand) -> Result<ExitCode, Error> {
 
 fn lineage(args: &LineageArgs) -> Result<ExitCode, Error> {
     display::print(&args.of(None)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runs(args: RunsCommand) -> Result<ExitCode, Error> {
+    let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
+    let folder = DataFolder::view(&data)?;
+    display::print(&args.runs.of(&home::run_logs(&folder))?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -70,7 +70,7 @@ impl Home {
         section.mode = mode;
         section.analytics = self.folder.analytics();
         section.published = self.folder.published();
-        section.logs = self.folder.logs().join("runs");
+        section.logs = run_logs(&self.folder);
         transformer::Config {
             lake: self.lake(),
             transformer: section,
@@ -123,6 +123,11 @@ impl Home {
 /// was killed has left is only as good as its lock: look whether somebody holds the folder.
 pub fn endpoint(folder: &DataFolder) -> Option<String> {
     fs::read_to_string(endpoint_file(folder)).ok()
+}
+
+/// Where the logs of the marts' refreshes are.
+pub fn run_logs(folder: &DataFolder) -> PathBuf {
+    folder.logs().join("runs")
 }
 
 fn endpoint_file(folder: &DataFolder) -> PathBuf {

@@ -6,7 +6,7 @@ use dashboards::state::Kind;
 use serde_json::json;
 
 use crate::double::Double;
-use crate::support::{Bench, INIT_SQL, LOOK, OVERWRITE, boards, boards_mut, cards, copy_content};
+use crate::support::{Bench, INIT_SQL, LOOK, OVERWRITE, boards, boards_mut, copy_content};
 
 #[tokio::test]
 async fn a_new_metabase_is_set_up_and_has_everything() {

@@ -277,6 +277,18 @@ fn a_session_can_be_looked_at_and_asked() {
     for text in ["in use by    nobody", "generation", "polls", "newest poll"] {
         assert!(status.contains(text), "no {text:?} in {status}");
     }
+    let said = |arguments: &[&str]| {
+        let output = case.run(arguments);
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let runs: serde_json::Value =
+        serde_json::from_str(&said(&["runs", "--format", "json"])).unwrap();
+    let newest = &runs[0];
+    assert_eq!(newest["status"], "succeeded", "{newest}");
+    let id = newest["run_id"].as_str().unwrap();
+    let shown = said(&["runs", "show", id]);
+    assert!(shown.contains(id) && shown.contains("succeeded"), "{shown}");
     case.check(&["query", "selec 1"], USAGE, &["query", "selec"]);
 }
 

@@ -1,5 +1,7 @@
 //! `transformer runs`.
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
 
 use super::query::Format;
@@ -33,9 +35,13 @@ enum RunsCommand {
 }
 
 impl RunsArgs {
-    /// The runs.
+    /// The runs of the transformer that is configured.
     pub fn text(&self, config: &Config) -> Result<String, Error> {
-        let logs = &config.transformer.logs;
+        self.of(&config.transformer.logs)
+    }
+
+    /// The runs whose logs are in this folder.
+    pub fn of(&self, logs: &Path) -> Result<String, Error> {
         if let Some(RunsCommand::Show { id }) = &self.show {
             let (run, log) = listing::find(logs, id)?;
             return Ok(listing::show(&run, log.as_deref()));
