@@ -12,15 +12,17 @@ use serde_json::{Value as Json, json};
 
 use crate::Error;
 use crate::config::MetabaseConfig;
+use crate::content::error::near;
 use crate::content::library::MODELS;
-use crate::content::{Library, Mistake, Mistakes};
-use crate::metabase::kept::Kept;
+use crate::content::{Dashboard, Library, Mistake, Mistakes, Parameter, Question};
+use crate::export::Names;
+use crate::metabase::kept::{Inventory, Kept, REMOVED};
 use crate::metabase::{Client, database, kept, models};
 use crate::sql;
 use crate::state::seen::{differences, seen};
 use crate::state::settings::from_metabase;
 use crate::state::wanted::{self, Ids};
-use crate::state::{Key, Kind, Mark, digest};
+use crate::state::{Found, Key, Kind, Mark, digest};
 
 /// Id of the collection that the others are in.
 pub const ROOT: &str = "contrail";
@@ -47,7 +49,9 @@ pub enum Change {
     Removed,
     /// A person has changed it, and it stays so.
     Edited(Vec<String>),
-    /// A person has thrown it away, and it stays so.
+    /// A person has changed it, and its file says so by now.
+    Taken,
+    /// A person has thrown it, or the collection it is in, away, and it stays so.
     Trashed,
     /// There is no file for it any more, and it stays, since there are a person's things in it.
     Holds,
@@ -88,10 +92,11 @@ impl fmt::Display for Step {
                  `apply --overwrite` takes it back",
                 parts.join(", ")
             ),
+            Change::Taken => write!(f, "= {key}: the file says what was edited in Metabase"),
             Change::Trashed => write!(
                 f,
-                "! {key}: somebody put it into Metabase's trash, where it stays; `apply --overwrite` brings \
-                 it back"
+                "! {key}: somebody put it, or its collection, into Metabase's trash, where it stays; \
+                 `apply --overwrite` brings it back"
             ),
             Change::Holds => write!(
                 f,
@@ -121,10 +126,13 @@ pub async fn apply(
     library: &Library,
     options: Options,
 ) -> Result<Outcome, Error> {
+    let Inventory { kept, doubles } = kept::all(client).await?;
     let mut work = Work {
         client,
         options,
-        kept: kept::all(client).await?,
+        names: Names::new(&kept, library),
+        kept,
+        doubles,
         outcome: Outcome {
             steps: Vec::new(),
             ids: Ids::new(),
@@ -144,6 +152,10 @@ struct Work<'a> {
     options: Options,
     /// What is in Metabase and was not looked at yet.
     kept: BTreeMap<Key, Kept>,
+    /// What was made twice.
+    doubles: Vec<Kept>,
+    /// How files call what is in Metabase.
+    names: Names,
     outcome: Outcome,
     /// Stands for the number of what is not made, since it is only looked.
     next: i64,
@@ -159,9 +171,13 @@ impl Work<'_> {
             Some(found) if found.differs() => Some(Change::Changed(vec!["connection".into()])),
             Some(_) => None,
         };
-        // It is no file, and belongs to the settings.
         if let Some(change) = change {
-            tracing::info!(name = config_of.name, ?change, "the database of Metabase");
+            let key = Key::new(Kind::Database, &config_of.name);
+            self.step(
+                &key,
+                &json!({"name": "the connection to the tables"}),
+                change,
+            );
         }
         let id = match (&found, self.options.look_only) {
             (None, true) => return Ok(self.placeholder()),
@@ -173,8 +189,8 @@ impl Work<'_> {
         let tables = database::tables(self.client, config_of, id, &names, limit).await?;
         let mut wrong = Vec::new();
         for (file, names) in needed {
-            for name in names.iter().filter(|name| !tables.contains_key(*name)) {
-                let near = crate::content::error::near(name, tables.keys().map(String::as_str));
+            for name in names.difference(&tables) {
+                let near = near(name, tables.iter().map(String::as_str));
                 wrong.push(Mistake::new(
                     &file,
                     format!(
@@ -198,38 +214,34 @@ impl Work<'_> {
             "What Contrail knows of the sky. What is in here follows files of the project.";
         let root = Key::new(Kind::Collection, ROOT);
         let body = wanted::collection(&config.collection, described, None);
-        let root = self.ensure(root, body).await?;
+        let root = self.ensure(root, body, |_, _| false).await?;
         for folder in folders(library) {
             let description = match library.dashboards.get(&folder) {
                 Some(dashboard) => dashboard.layout.description.as_str(),
                 None => "Tables with headings and units, to ask questions of one's own.",
             };
+            let key = Key::new(Kind::Collection, &folder);
             let body = wanted::collection(library.title_of(&folder), description, root);
-            self.ensure(Key::new(Kind::Collection, folder), body)
-                .await?;
+            match root {
+                Some(_) => drop(self.ensure(key, body, |_, _| false).await?),
+                None => self.leave(&key, &body),
+            }
         }
         Ok(())
     }
 
     async fn questions(&mut self, library: &Library, database: i64) -> Result<(), Error> {
-        // What others take their values from comes first.
-        let sources: BTreeSet<&str> = library
-            .questions
-            .values()
-            .flat_map(|question| question.header.parameters.values())
-            .filter_map(|parameter| Some(parameter.source()?.0))
-            .collect();
-        let (first, then): (Vec<_>, Vec<_>) = library
-            .questions
-            .values()
-            .partition(|question| sources.contains(question.id.as_str()));
-        for question in first.into_iter().chain(then) {
+        for question in library.in_order() {
+            let key = Key::new(Kind::Question, &question.id);
             let folder = question.id.split('/').next().unwrap_or_default();
-            let collection = self.collection(folder);
-            let ids = &self.outcome.ids;
-            let body = wanted::question(question, database, collection, ids);
-            self.ensure(Key::new(Kind::Question, &question.id), body)
-                .await?;
+            let Some(collection) = self.collection(folder) else {
+                self.leave(&key, &json!({"name": question.header.title}));
+                continue;
+            };
+            let question = self.reachable_question(question);
+            let body = wanted::question(&question, database, collection, &self.outcome.ids);
+            let same = |body: &Json, names: &Names| names.same_question(body, &question);
+            self.ensure(key, body, same).await?;
         }
         Ok(())
     }
@@ -239,38 +251,46 @@ impl Work<'_> {
         let mut made = BTreeSet::new();
         for dashboard in library.dashboards.values() {
             let key = Key::new(Kind::Dashboard, &dashboard.id);
-            let standing = self.kept.get(&key);
+            let standing = self.kept.get(&key).map(|kept| kept.id);
+            let Some(collection) = self.collection(&dashboard.id) else {
+                continue;
+            };
             let id = match standing {
-                Some(kept) => kept.id,
+                Some(id) => id,
                 None if self.options.look_only => self.placeholder(),
                 None => {
                     let body = json!({
                         "name": dashboard.layout.title,
-                        "description": unfinished(&key, "").below(&dashboard.layout.description),
-                        "collection_id": self.collection(&dashboard.id),
+                        "description": unfinished(&key, "new").below(&dashboard.layout.description),
+                        "collection_id": collection,
                     });
-                    let made_now = self.client.post("api/dashboard", &body).await?;
+                    let answer = self.client.post("api/dashboard", &body).await?;
                     made.insert(key.clone());
-                    number(&made_now, "POST /api/dashboard")?
+                    number(&answer, "POST /api/dashboard")?
                 }
             };
             self.outcome.ids.insert(key, id);
         }
         for dashboard in library.dashboards.values() {
             let key = Key::new(Kind::Dashboard, &dashboard.id);
+            let Some(collection) = self.collection(&dashboard.id) else {
+                self.leave(&key, &json!({"name": dashboard.layout.title}));
+                continue;
+            };
             let standing = match self.kept.get(&key) {
                 Some(kept) => kept.body["dashcards"].clone(),
                 None => Json::Null,
             };
-            let collection = self.collection(&dashboard.id);
+            let dashboard = self.reachable_dashboard(dashboard);
             let ids = &self.outcome.ids;
-            let body = wanted::dashboard(dashboard, library, collection, ids, &standing);
+            let body = wanted::dashboard(&dashboard, library, collection, ids, &standing);
             if made.contains(&key) {
                 let id = self.outcome.ids[&key];
                 self.write(&key, id, &body).await?;
                 self.step(&key, &body, Change::Made);
             } else {
-                self.ensure(key, body).await?;
+                let same = |body: &Json, names: &Names| names.same_dashboard(body, &dashboard);
+                self.ensure(key, body, same).await?;
             }
         }
         Ok(())
@@ -278,12 +298,22 @@ impl Work<'_> {
 
     /// Puts away what has no file any more.
     async fn remove(&mut self) -> Result<(), Error> {
-        let left = std::mem::take(&mut self.kept);
-        // Collections last, and those within others first: they are to be empty.
-        let (collections, things): (Vec<_>, Vec<_>) = left
-            .into_iter()
-            .partition(|(key, _)| key.kind == Kind::Collection);
-        for (key, kept) in things.into_iter().chain(collections) {
+        let left = std::mem::take(&mut self.kept).into_values();
+        let mut left: Vec<_> = left.chain(std::mem::take(&mut self.doubles)).collect();
+        // What shows others goes before them, and what takes values from others too: Metabase changes what
+        // is left behind. Collections are to be empty.
+        let depth = |kept: &Kept| match kept.body["location"].as_str() {
+            Some(location) => location.matches('/').count(),
+            None => 0,
+        };
+        left.sort_by_key(|kept| match kept.mark.key.kind {
+            Kind::Dashboard => (0, 0),
+            Kind::Question if takes_values(&kept.body) => (1, 0),
+            Kind::Question => (2, 0),
+            Kind::Collection | Kind::Database => (3, usize::MAX - depth(kept)),
+        });
+        for kept in left {
+            let key = kept.mark.key.clone();
             if kept.archived() {
                 continue;
             }
@@ -319,14 +349,20 @@ impl Work<'_> {
     async fn archive(&self, key: &Key, kept: &Kept) -> Result<(), Error> {
         let path = format!("{}/{}", kept::path(key.kind), kept.id);
         let (description, _) = Mark::split(kept.body["description"].as_str().unwrap_or_default());
-        let mark = unfinished(key, "removed");
+        let mark = unfinished(key, REMOVED);
         let body = json!({"archived": true, "description": mark.below(&description)});
         self.client.put(&path, &body).await?;
         self.finish(key, kept.id, mark).await
     }
 
-    /// Has something as it is to be. Gives its number, or none where a person has thrown it away.
-    async fn ensure(&mut self, key: Key, body: Json) -> Result<Option<i64>, Error> {
+    /// Has something as it is to be. `same` says whether a body of Metabase's is what the file says, in
+    /// whatever way it is written. Gives its number, or none where a person has thrown it away.
+    async fn ensure(
+        &mut self,
+        key: Key,
+        body: Json,
+        same: impl Fn(&Json, &Names) -> bool,
+    ) -> Result<Option<i64>, Error> {
         let Some(kept) = self.kept.remove(&key) else {
             let id = match self.options.look_only {
                 true => self.placeholder(),
@@ -346,9 +382,15 @@ impl Work<'_> {
         let (now, then) = (seen(key.kind, &kept.body), seen(key.kind, &body));
         if edited && !self.options.overwrite {
             let parts = differences(&now, &then);
-            if !parts.is_empty() {
+            if !parts.is_empty() && !same(&kept.body, &self.names) {
                 self.step(&key, &body, Change::Edited(parts));
+                return Ok(Some(kept.id));
             }
+            if !self.options.look_only {
+                let mark = unfinished(&key, &digest(&then));
+                self.finish(&key, kept.id, mark).await?;
+            }
+            self.step(&key, &body, Change::Taken);
             return Ok(Some(kept.id));
         }
         if kept.mark.found.is_some() && !edited && kept.mark.wanted == digest(&then) {
@@ -414,7 +456,10 @@ impl Work<'_> {
     async fn finish(&self, key: &Key, id: i64, mark: Mark) -> Result<(), Error> {
         let body = kept::get(self.client, key.kind, id).await?;
         let mark = Mark {
-            found: Some(digest(&seen(key.kind, &body))),
+            found: Some(Found {
+                digest: digest(&seen(key.kind, &body)),
+                id,
+            }),
             ..mark
         };
         let (description, _) = Mark::split(body["description"].as_str().unwrap_or_default());
@@ -428,10 +473,54 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn collection(&self, folder: &str) -> i64 {
-        let known = |id: &str| self.outcome.ids.get(&Key::new(Kind::Collection, id));
-        // A collection that somebody threw away is no place.
-        known(folder).or_else(|| known(ROOT)).copied().unwrap_or(0)
+    /// A question without the values of what somebody has thrown away: Metabase is without them too.
+    fn reachable_question(&self, question: &Question) -> Question {
+        let mut question = question.clone();
+        for parameter in question.header.parameters.values_mut() {
+            self.keep_reachable(parameter);
+        }
+        question
+    }
+
+    /// A dashboard without what somebody has thrown away.
+    fn reachable_dashboard(&self, dashboard: &Dashboard) -> Dashboard {
+        let mut whole = dashboard.clone();
+        let there = |kind, id: &str| self.outcome.ids.contains_key(&Key::new(kind, id));
+        whole.layout.cards.retain(|card| {
+            let question = dashboard.question_of(card);
+            question.is_none_or(|id| there(Kind::Question, &id))
+        });
+        for card in &mut whole.layout.cards {
+            card.click.take_if(|click| {
+                let target = click.dashboard.as_deref();
+                target.is_some_and(|target| !there(Kind::Dashboard, target))
+            });
+        }
+        for filter in &mut whole.layout.filters {
+            self.keep_reachable(&mut filter.parameter);
+        }
+        whole
+    }
+
+    fn keep_reachable(&self, parameter: &mut Parameter) {
+        let source = parameter
+            .source()
+            .map(|(id, _)| Key::new(Kind::Question, id));
+        if source.is_some_and(|key| !self.outcome.ids.contains_key(&key)) {
+            parameter.values = None;
+        }
+    }
+
+    /// The collection of a folder, unless somebody threw it away.
+    fn collection(&self, folder: &str) -> Option<i64> {
+        let key = Key::new(Kind::Collection, folder);
+        self.outcome.ids.get(&key).copied()
+    }
+
+    /// Leaves something where it is, which is in the trash, or unmade.
+    fn leave(&mut self, key: &Key, body: &Json) {
+        self.kept.remove(key);
+        self.step(key, body, Change::Trashed);
     }
 
     fn placeholder(&mut self) -> i64 {
@@ -461,12 +550,16 @@ fn folders(library: &Library) -> BTreeSet<String> {
 fn unfinished(key: &Key, wanted: &str) -> Mark {
     Mark {
         key: key.clone(),
-        wanted: match wanted {
-            "" => "new".to_owned(),
-            wanted => wanted.to_owned(),
-        },
+        wanted: wanted.to_owned(),
         found: None,
     }
+}
+
+/// Whether something has a list of values that comes from another question.
+fn takes_values(body: &Json) -> bool {
+    let parameters = body["parameters"].as_array().into_iter().flatten();
+    let mut parameters = parameters.map(|parameter| &parameter["values_source_config"]["card_id"]);
+    parameters.any(Json::is_i64)
 }
 
 fn marked(body: &mut Json, mark: &Mark) {

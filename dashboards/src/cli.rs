@@ -125,7 +125,7 @@ async fn apply_files(config: &MetabaseConfig, args: &ApplyArgs) -> Result<(), Er
     if args.unchecked {
         return Ok(());
     }
-    let report = verify::verify(&client, &library, &outcome.ids, config.fresh_timeout).await?;
+    let report = verify::verify(&client, &library, &outcome.ids, config.fresh_timeout).await;
     report.sound()?;
     say(&format!(
         "{} questions have rows, {} have become fresher",
@@ -149,11 +149,14 @@ async fn export_files(config: &MetabaseConfig, args: &ExportArgs) -> Result<(), 
         false => library(config)?,
     };
     let client = start::login(config, false).await?;
-    let written = export::export(&client, &library, &args.dashboards, &folder).await?;
-    for file in &written {
+    let done = export::export(&client, &library, &args.dashboards, &folder).await?;
+    for file in &done.files {
         say(&format!("wrote {}", file.display()))?;
     }
-    if written.is_empty() {
+    for name in &done.adopted {
+        say(&format!("question {name}: its file keeps it from now on"))?;
+    }
+    if done.files.is_empty() {
         say("the files say what Metabase has")?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! All content: the questions, models and dashboards of a folder, checked against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +86,27 @@ impl Library {
         self.questions.get(&dashboard.question_of(card)?)
     }
 
+    /// The questions, each after those that it takes values from. Those of a circle, which has no such
+    /// order, are left out.
+    pub fn in_order(&self) -> Vec<&Question> {
+        let mut done = BTreeSet::new();
+        let mut ordered = Vec::new();
+        loop {
+            let before = ordered.len();
+            for question in self.questions.values() {
+                let sources = question.header.parameters.values();
+                let mut sources = sources.filter_map(|parameter| Some(parameter.source()?.0));
+                if !done.contains(question.id.as_str()) && sources.all(|id| done.contains(id)) {
+                    done.insert(question.id.as_str());
+                    ordered.push(question);
+                }
+            }
+            if ordered.len() == before {
+                return ordered;
+            }
+        }
+    }
+
     /// Title of the collection of a folder.
     pub fn title_of(&self, folder: &str) -> &str {
         self.dashboards
@@ -112,6 +133,22 @@ impl Library {
                     refuse(reason);
                 }
             }
+        }
+        let ordered: BTreeSet<_> = self
+            .in_order()
+            .iter()
+            .map(|question| &question.id)
+            .collect();
+        // Where a source does not exist at all, that is the mistake.
+        if wrong.is_empty() {
+            let circle = self
+                .questions
+                .values()
+                .filter(|question| !ordered.contains(&question.id));
+            wrong.extend(circle.map(|question| {
+                let reason = "its values come from a question whose values come from this one";
+                Mistake::new(&question.file, reason)
+            }));
         }
         for dashboard in self.dashboards.values() {
             let reasons = self.mistakes_of(dashboard);

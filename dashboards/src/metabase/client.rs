@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
 use service::config::Secret;
+use service::retry::{RetryPolicy, retry};
+use service::shutdown::Shutdown;
 use url::Url;
 
 use crate::Error;
@@ -118,7 +120,7 @@ impl Client {
         Ok(Answer { status, body })
     }
 
-    /// One request, whose answer is to be a success.
+    /// One request, whose answer is to be a success. What may be asked twice is tried again for a moment.
     ///
     /// # Errors
     /// There is no whole answer, or Metabase refuses; what it says is in the error.
@@ -128,6 +130,24 @@ impl Client {
         path: &str,
         body: Option<&Json>,
     ) -> Result<Json, Error> {
+        let policy = RetryPolicy {
+            first: Duration::from_millis(250),
+            max: Duration::from_secs(5),
+            attempts: Some(if method == Method::POST { 1 } else { 4 }),
+        };
+        let request = named(&method, path);
+        let again = |error: &Error| match error {
+            Error::Unreachable { .. } => true,
+            Error::Refused { status, .. } => [502, 503, 504].contains(status),
+            _ => false,
+        };
+        retry(&policy, &request, again, &Shutdown::new(), || {
+            self.once(method.clone(), path, body)
+        })
+        .await
+    }
+
+    async fn once(&self, method: Method, path: &str, body: Option<&Json>) -> Result<Json, Error> {
         let request = named(&method, path);
         let Answer { status, body } = self.ask(method, path, body).await?;
         if status.is_success() {
@@ -197,8 +217,8 @@ pub fn said(body: &Json) -> String {
         (!all.is_empty()).then(|| all.join("; "))
     };
     let text = |key: &str| Some(plain(body.get(key)?)).filter(|t| !t.is_empty());
-    let said = texts("specific-errors")
-        .or_else(|| texts("errors"))
+    // Beside "errors" there are "specific-errors", which repeat what was sent: passwords too.
+    let said = texts("errors")
         .or_else(|| text("message"))
         .or_else(|| text("error"))
         .unwrap_or_else(|| plain(body));
@@ -241,8 +261,8 @@ mod tests {
                 "name: must be given",
             ),
             (
-                json!({"specific-errors": {"row": ["should be an int"]}, "errors": {"row": "x"}}),
-                "row: [\"should be an int\"]",
+                json!({"specific-errors": {"row": ["should be an int, received: 5"]}, "errors": {"row": "int"}}),
+                "row: int",
             ),
             (json!({"message": "Nope"}), "Nope"),
             (json!("Not found."), "Not found."),

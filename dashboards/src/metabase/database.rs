@@ -1,7 +1,8 @@
 //! Metabase's connection to the tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -14,8 +15,11 @@ use crate::config::{DatabaseConfig, Engine};
 /// Time from one look at what has been read to the next.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The tables as Metabase knows them, each with its columns.
-pub type Tables = BTreeMap<String, BTreeSet<String>>;
+/// Longest time for names to be read again of a database whose names were read before.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// The names of the tables, as Metabase knows them.
+pub type Tables = BTreeSet<String>;
 
 /// A database of Metabase.
 #[derive(Debug, Clone)]
@@ -24,6 +28,9 @@ pub struct Database {
     pub id: i64,
     /// Its connection is not what it is to be.
     differs: bool,
+    /// Whether Metabase reads values for filters only when they are asked for. It is sent back, since
+    /// Metabase takes a missing one for no.
+    on_demand: bool,
 }
 
 /// What Metabase has under the configured name, if it has something.
@@ -49,13 +56,17 @@ pub async fn find(client: &Client, config: &DatabaseConfig) -> Result<Option<Dat
     let id = id_of("GET /api/database", found)?;
     // The list may be without details.
     let whole = client.get(&format!("api/database/{id}")).await?;
-    let wanted = details(config)?;
+    let wanted = details(config, true)?;
     let differs = wanted.as_object().is_some_and(|wanted| {
         wanted
             .iter()
             .any(|(key, value)| key != "password" && whole["details"].get(key) != Some(value))
     });
-    Ok(Some(Database { id, differs }))
+    Ok(Some(Database {
+        id,
+        differs,
+        on_demand: whole["is_on_demand"].as_bool().unwrap_or(false),
+    }))
 }
 
 impl Database {
@@ -74,7 +85,7 @@ pub async fn put(
     config: &DatabaseConfig,
     found: Option<&Database>,
 ) -> Result<i64, Error> {
-    let details = details(config)?;
+    let details = details(config, found.is_some())?;
     match found {
         None => {
             let body = json!({
@@ -90,14 +101,15 @@ pub async fn put(
         // A password comes back masked, so that nobody can tell whether it is the same.
         Some(found) if found.differs || config.engine == Engine::Postgres => {
             let path = format!("api/database/{}", found.id);
-            client.put(&path, &json!({"details": details})).await?;
+            let body = json!({"details": details, "is_on_demand": found.on_demand});
+            client.put(&path, &body).await?;
             Ok(found.id)
         }
         Some(found) => Ok(found.id),
     }
 }
 
-/// Has the names of the tables read again, and waits until one of `needed` is not missing any more.
+/// Has the names of the tables read again where one of `needed` is missing, and waits for it.
 ///
 /// # Errors
 /// There is no table at all within the time.
@@ -108,22 +120,26 @@ pub async fn tables(
     needed: &BTreeSet<String>,
     limit: Duration,
 ) -> Result<Tables, Error> {
+    let path = format!("api/database/{id}");
+    let missing = |tables: &Tables| !needed.is_subset(tables);
+    let complete = |state: &Json| state["initial_sync_status"] == "complete";
     let mut tables = known_tables(client, id).await?;
-    if needed.iter().all(|name| tables.contains_key(name)) {
+    if !missing(&tables) {
         return Ok(tables);
     }
+    // A first reading says when it is through; of a later one only its names can be seen.
+    let again = complete(&client.get(&path).await?);
     client
-        .post(&format!("api/database/{id}/sync_schema"), &json!({}))
+        .post(&format!("{path}/sync_schema"), &json!({}))
         .await?;
-    let deadline = Instant::now() + limit;
-    while !needed.iter().all(|name| tables.contains_key(name)) && Instant::now() < deadline {
-        // A sync that has ended and found some has found all there are.
-        let state = client.get(&format!("api/database/{id}")).await?;
+    let deadline = Instant::now() + if again { limit.min(AGAIN) } else { limit };
+    while missing(&tables) && Instant::now() < deadline {
+        sleep(PAUSE).await;
+        let through = !again && complete(&client.get(&path).await?);
         tables = known_tables(client, id).await?;
-        if state["initial_sync_status"] == "complete" && !tables.is_empty() {
+        if through && !tables.is_empty() {
             break;
         }
-        sleep(PAUSE).await;
     }
     match tables.is_empty() {
         false => Ok(tables),
@@ -146,23 +162,17 @@ pub async fn tables(
 }
 
 async fn known_tables(client: &Client, id: i64) -> Result<Tables, Error> {
-    let path = format!("api/database/{id}/metadata");
+    let path = format!("api/database/{id}/metadata?include_hidden=true");
     let metadata = client.get(&path).await?;
-    let names = |list: &Json| -> Vec<Json> { list.as_array().cloned().unwrap_or_default() };
-    Ok(names(&metadata["tables"])
-        .iter()
-        .filter_map(|table| {
-            let fields = names(&table["fields"]);
-            let columns = fields
-                .iter()
-                .filter_map(|field| Some(field["name"].as_str()?.to_owned()));
-            Some((table["name"].as_str()?.to_owned(), columns.collect()))
-        })
-        .collect())
+    let tables = metadata["tables"].as_array().into_iter().flatten();
+    let names = tables.filter_map(|table| Some(table["name"].as_str()?.to_owned()));
+    Ok(names.collect())
 }
 
-/// How Metabase connects. An unknown key would be handed on to DuckDB, which refuses it.
-fn details(config: &DatabaseConfig) -> Result<Json, Error> {
+/// How Metabase connects. An unknown key would be handed on to DuckDB, which refuses it. Of a connection
+/// that is `there` already, Metabase keeps what is not named: so the init SQL need not lie on every
+/// machine from which dashboards are applied.
+fn details(config: &DatabaseConfig, there: bool) -> Result<Json, Error> {
     Ok(match config.engine {
         Engine::Duckdb => {
             let folder = &config.published;
@@ -176,18 +186,22 @@ fn details(config: &DatabaseConfig) -> Result<Json, Error> {
                 });
             }
             let init = folder.join("init.sql");
-            let init_sql = fs::read_to_string(&init).map_err(Error::file(
-                "read, which the transformer writes when it publishes,",
-                &init,
-            ))?;
-            json!({
+            let mut details = json!({
                 "database_file": folder.join("views.duckdb"),
                 "read_only": true,
                 "old_implicit_casting": true,
                 "allow_unsigned_extensions": false,
                 "memory_limit": config.memory_limit.to_string(),
-                "init_sql": init_sql,
-            })
+            });
+            match fs::read_to_string(&init) {
+                Ok(init_sql) => details["init_sql"] = json!(init_sql),
+                Err(error) if there && error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    let action = "read, which the transformer writes when it publishes,";
+                    return Err(Error::file(action, &init)(error));
+                }
+            }
+            details
         }
         Engine::Postgres => {
             let server = &config.postgres;

@@ -9,6 +9,9 @@ use crate::Error;
 use crate::state::seen::seen;
 use crate::state::{Key, Kind, Mark, digest};
 
+/// Stands in the line of what was put into the trash for want of a file.
+pub const REMOVED: &str = "removed";
+
 /// Something that was made from a file.
 #[derive(Debug, Clone)]
 pub struct Kept {
@@ -28,19 +31,32 @@ impl Kept {
 
     /// Whether a person has changed it since it was written.
     pub fn edited(&self) -> bool {
+        // What was put into the trash from here, and lies there, is nobody's: Metabase changes it when
+        // that goes to the trash which it takes values from.
+        if self.mark.wanted == REMOVED && self.archived() {
+            return false;
+        }
         let now = digest(&seen(self.mark.key.kind, &self.body));
-        self.mark.found.as_ref().is_some_and(|found| *found != now)
+        let found = self.mark.found.as_ref();
+        found.is_some_and(|found| found.digest != now)
     }
 }
 
-/// All of it, by key.
-///
-/// A copy that a person has made has the same line in its description; the oldest is ours.
+/// All that was made from files.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// One for each file.
+    pub kept: BTreeMap<Key, Kept>,
+    /// What two runs at once have made twice, without the oldest.
+    pub doubles: Vec<Kept>,
+}
+
+/// All of it. A copy that a person has made has the number of another in its line, and is theirs.
 ///
 /// # Errors
 /// There is no answer, or none that can be read.
-pub async fn all(client: &Client) -> Result<BTreeMap<Key, Kept>, Error> {
-    let mut all: BTreeMap<Key, Kept> = BTreeMap::new();
+pub async fn all(client: &Client) -> Result<Inventory, Error> {
+    let mut found: BTreeMap<Key, Vec<Kept>> = BTreeMap::new();
     for (kind, path) in [
         (Kind::Collection, "api/collection"),
         (Kind::Collection, "api/collection?archived=true"),
@@ -59,17 +75,30 @@ pub async fn all(client: &Client) -> Result<BTreeMap<Key, Kept>, Error> {
             let (Some(mark), Some(id)) = (Mark::split(description).1, item["id"].as_i64()) else {
                 continue;
             };
-            if mark.key.kind != kind || all.get(&mark.key).is_some_and(|other| other.id <= id) {
+            let copied = mark.found.as_ref().is_some_and(|found| found.id != id);
+            if mark.key.kind != kind || copied {
                 continue;
             }
             let body = match kind {
                 Kind::Collection => item.clone(),
                 _ => get(client, kind, id).await?,
             };
-            all.insert(mark.key.clone(), Kept { id, mark, body });
+            let same = found.entry(mark.key.clone()).or_default();
+            same.push(Kept { id, mark, body });
         }
     }
-    Ok(all)
+    let mut inventory = Inventory::default();
+    for (key, mut same) in found {
+        same.sort_by_key(|kept| kept.id);
+        let mut same = same.into_iter();
+        if let Some(oldest) = same.next() {
+            inventory.kept.insert(key, oldest);
+        }
+        inventory
+            .doubles
+            .extend(same.filter(|kept| !kept.archived()));
+    }
+    Ok(inventory)
 }
 
 /// One of them, as it is now.
@@ -86,5 +115,6 @@ pub fn path(kind: Kind) -> &'static str {
         Kind::Collection => "api/collection",
         Kind::Question => "api/card",
         Kind::Dashboard => "api/dashboard",
+        Kind::Database => "api/database",
     }
 }

@@ -2,9 +2,10 @@
 //! changed it since.
 //!
 //! Metabase gives out its own ids and takes none of ours, so what belongs to which file stands at the end
-//! of the description: `Kept by Contrail: question live-sky/positions (4f6c2d1e-9a7b3c2d). …`. Of the two
+//! of the description: `Kept by Contrail: question live-sky/positions (4f6c2d1e-9a7b3c2d-41). …`. Of the two
 //! digests the first is of what was wanted and the second of what Metabase had afterwards: Metabase may
-//! write something in another way, and that is no change of anybody's. Without the second, writing was
+//! write something in another way, and that is no change of anybody's. The number is Metabase's own for
+//! the thing; a copy that a person has made has the number of another. Without the last two, writing was
 //! never finished.
 
 use std::fmt;
@@ -24,6 +25,8 @@ pub enum Kind {
     Question,
     /// A dashboard.
     Dashboard,
+    /// The connection to the tables, which is no file and has no line.
+    Database,
 }
 
 impl Kind {
@@ -33,6 +36,7 @@ impl Kind {
             Kind::Collection => "collection",
             Kind::Question => "question",
             Kind::Dashboard => "dashboard",
+            Kind::Database => "database",
         }
     }
 
@@ -75,8 +79,17 @@ pub struct Mark {
     pub key: Key,
     /// Digest of what was wanted.
     pub wanted: String,
-    /// Digest of what Metabase had afterwards; none until it was looked at.
-    pub found: Option<String>,
+    /// What was there afterwards; none until it was looked at.
+    pub found: Option<Found>,
+}
+
+/// What there was after writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Digest of what Metabase had.
+    pub digest: String,
+    /// Metabase's number for it.
+    pub id: i64,
 }
 
 impl Mark {
@@ -89,24 +102,37 @@ impl Mark {
         }
     }
 
-    /// A description without the line, and the line. Without one it is somebody else's.
+    /// A description without the line, and the line. Without one it is somebody else's. What a person
+    /// has written below the line is a part of the description.
     pub fn split(description: &str) -> (String, Option<Mark>) {
-        let Some((text, line)) = description.rsplit_once(BEGIN) else {
-            return (description.trim().to_owned(), None);
-        };
-        match Mark::parse(line) {
-            Some(mark) => (text.trim().to_owned(), Some(mark)),
-            None => (description.trim().to_owned(), None),
+        let whole = description.trim();
+        let parts = whole
+            .rsplit_once(BEGIN)
+            .and_then(|(text, rest)| Some((text, rest.split_once(END)?)));
+        match parts.and_then(|(text, (line, below))| Some((text, Mark::parse(line)?, below))) {
+            Some((text, mark, below)) => {
+                let both = [text.trim(), below.trim()];
+                let both = both.into_iter().filter(|part| !part.is_empty());
+                (both.collect::<Vec<_>>().join("\n\n"), Some(mark))
+            }
+            None => (whole.to_owned(), None),
         }
     }
 
+    /// Reads `question live-sky/positions (4f6c2d1e-9a7b3c2d-41).`.
     fn parse(line: &str) -> Option<Mark> {
         let (key, rest) = line.split_once(" (")?;
-        let (digests, _) = rest.split_once(')')?;
+        let (written, _) = rest.split_once(").")?;
         let (kind, id) = key.split_once(' ')?;
-        let (wanted, found) = match digests.split_once('-') {
-            Some((wanted, found)) => (wanted, Some(found.to_owned())),
-            None => (digests, None),
+        let parts: Vec<&str> = written.split('-').collect();
+        let (wanted, found) = match parts[..] {
+            [wanted] => (wanted, None),
+            [wanted, digest, id] => {
+                let digest = digest.to_owned();
+                let id = id.parse().ok()?;
+                (wanted, Some(Found { digest, id }))
+            }
+            _ => return None,
         };
         Some(Mark {
             key: Key::new(Kind::parse(kind)?, id),
@@ -120,7 +146,7 @@ impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{BEGIN}{} ({}", self.key, self.wanted)?;
         if let Some(found) = &self.found {
-            write!(f, "-{found}")?;
+            write!(f, "-{}-{}", found.digest, found.id)?;
         }
         write!(f, ").{END}")
     }
@@ -173,7 +199,10 @@ mod tests {
         Mark {
             key: Key::new(Kind::Question, "live-sky/positions"),
             wanted: "0123".into(),
-            found: found.map(str::to_owned),
+            found: found.map(|digest| Found {
+                digest: digest.to_owned(),
+                id: 41,
+            }),
         }
     }
 
@@ -188,12 +217,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_writes_below_the_line_is_kept() {
+        let mark = mark(Some("abcd"));
+        let whole = format!(
+            "{}\n\nAsk Ana before changing.",
+            mark.below("Where they are.")
+        );
+        let both = "Where they are.\n\nAsk Ana before changing.";
+        assert_eq!(Mark::split(&whole), (both.to_owned(), Some(mark)));
+    }
+
+    #[test]
     fn what_a_person_wrote_is_nobody_elses() {
         for description in [
             "",
             "Mine.",
             "Kept by Contrail: not a line of ours",
-            "Kept by Contrail: thing x (1-2).",
+            "Kept by Contrail: thing x (1). Delete this line to make it yours.",
+            "Kept by Contrail: question x (1-2). Delete this line to make it yours.",
+            "Kept by Contrail: question x (1-2-3).",
         ] {
             assert_eq!(Mark::split(description), (description.to_owned(), None));
         }

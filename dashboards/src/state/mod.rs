@@ -10,4 +10,4 @@ pub mod seen;
 pub mod settings;
 pub mod wanted;
 
-pub use mark::{Key, Kind, Mark, digest};
+pub use mark::{Found, Key, Kind, Mark, digest};

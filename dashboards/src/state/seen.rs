@@ -26,10 +26,12 @@ pub fn seen(kind: Kind, body: &Json) -> Json {
             "settings": text("visualization_settings"),
             "parameters": parameters(&body["parameters"]),
         }),
+        Kind::Database => json!({}),
         Kind::Dashboard => json!({
             "collection": text("collection_id"),
             "filters": parameters(&body["parameters"]),
             "cards": cards(&body["dashcards"]),
+            "tabs": each(&body["tabs"], |tab| tab["name"].clone()),
         }),
     };
     let mut whole = Map::new();
@@ -68,9 +70,20 @@ pub fn query(query: &Json) -> Json {
     };
     let mut tags = Map::new();
     let mut add = |name: &str, tag: &Json| {
-        let keys = ["id", "display-name", "type", "default", "required"];
+        let keys = [
+            "id",
+            "display-name",
+            "type",
+            "default",
+            "required",
+            "widget-type",
+            "options",
+        ];
         let kept = keys.map(|key| (key.to_owned(), tag[key].clone()));
-        tags.insert(name.to_owned(), Json::Object(kept.into_iter().collect()));
+        let kept = kept
+            .into_iter()
+            .filter(|(key, value)| key != "required" || value != false);
+        tags.insert(name.to_owned(), Json::Object(kept.collect()));
     };
     match found {
         Json::Object(map) => map.iter().for_each(|(name, tag)| add(name, tag)),
@@ -99,6 +112,7 @@ fn parent(body: &Json) -> Json {
 }
 
 fn parameters(list: &Json) -> Json {
+    // Whatever a person can set, so that it counts as an edit.
     let keys = [
         "id",
         "type",
@@ -106,13 +120,22 @@ fn parameters(list: &Json) -> Json {
         "slug",
         "default",
         "target",
+        "required",
+        "isMultiSelect",
+        "filteringParameters",
+        "temporal_units",
         "values_query_type",
         "values_source_type",
         "values_source_config",
     ];
     each(list, |parameter| {
         let kept = keys.map(|key| (key.to_owned(), parameter[key].clone()));
-        Json::Object(kept.into_iter().collect())
+        let mut kept: Map<_, _> = kept.into_iter().collect();
+        // What is left of a list of values whose question was thrown away.
+        if parameter["values_source_type"].is_null() {
+            kept.retain(|key, _| !key.starts_with("values_"));
+        }
+        Json::Object(kept)
     })
 }
 
@@ -134,6 +157,7 @@ fn cards(list: &Json) -> Json {
             "size_x": card["size_x"],
             "size_y": card["size_y"],
             "card": card["card_id"],
+            "tab": card["dashboard_tab_id"],
             "settings": settings,
             "mappings": mappings,
             "series": each(&card["series"], |series| series["id"].clone()),
@@ -223,7 +247,9 @@ mod tests {
         let mut answered = sent.clone();
         answered["entity_id"] = json!("abc");
         answered["archived"] = json!(false);
-        answered["description"] = json!("All.\n\nKept by Contrail: dashboard sky (12-34).");
+        answered["description"] = json!(
+            "All.\n\nKept by Contrail: dashboard sky (12-34-9). Delete this line to make it yours."
+        );
         answered["dashcards"].as_array_mut().unwrap().reverse();
         for card in answered["dashcards"].as_array_mut().unwrap() {
             card["id"] = json!(card["id"].as_i64().unwrap() + 100);

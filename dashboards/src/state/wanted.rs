@@ -56,7 +56,7 @@ pub fn question(question: &Question, database: i64, collection: i64, ids: &Ids) 
     })
 }
 
-/// A dashboard with everything on it. `standing` are the cards that are on it now: what shows the same
+/// A dashboard with everything on it, all of which must have a number. `standing` are the cards that are on it now: what shows the same
 /// question keeps its number, and with it subscriptions and links.
 pub fn dashboard(
     dashboard: &Dashboard,
@@ -80,14 +80,9 @@ pub fn dashboard(
             whole
         })
         .collect();
-    // A question that a person has thrown away has no number.
-    let shows_something = |card: &&Card| match library.question_of(dashboard, card) {
-        Some(question) => ids.contains_key(&Key::new(Kind::Question, &question.id)),
-        None => true,
-    };
     let mut free: Vec<&Json> = standing.as_array().into_iter().flatten().collect();
     let cards: Vec<_> = (1..)
-        .zip(layout.cards.iter().filter(shows_something))
+        .zip(&layout.cards)
         .map(|(number, card)| {
             let mut whole = dashcard(dashboard, card, library, ids);
             let same = |other: &&Json| {
@@ -167,6 +162,7 @@ fn virtual_card(display: &str) -> Json {
 
 fn put_click(settings: &mut Map<String, Json>, dashboard: &Dashboard, click: &Click, ids: &Ids) {
     let target = click.dashboard.as_deref().unwrap_or(&dashboard.id);
+    let number = ids.get(&Key::new(Kind::Dashboard, target));
     let mapping: Map<String, Json> = click
         .set
         .iter()
@@ -182,10 +178,10 @@ fn put_click(settings: &mut Map<String, Json>, dashboard: &Dashboard, click: &Cl
         .collect();
     let behaviour = match &click.dashboard {
         None => json!({"type": "crossfilter", "parameterMapping": mapping}),
-        Some(other) => json!({
+        Some(_) => json!({
             "type": "link",
             "linkType": "dashboard",
-            "targetId": ids.get(&Key::new(Kind::Dashboard, other)),
+            "targetId": number,
             "parameterMapping": mapping,
         }),
     };
@@ -221,10 +217,8 @@ fn described(name: &str, parameter: &Parameter, id: &str, ids: &Ids) -> Json {
         };
     }
     let source = parameter.source();
-    let source = source.and_then(|(question, column)| {
-        Some((ids.get(&Key::new(Kind::Question, question))?, column))
-    });
-    if let Some((card, column)) = source {
+    if let Some((question, column)) = source {
+        let card = ids.get(&Key::new(Kind::Question, question));
         whole["values_query_type"] = json!("list");
         whole["values_source_type"] = json!("card");
         whole["values_source_config"] = json!({

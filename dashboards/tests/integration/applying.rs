@@ -3,10 +3,10 @@
 use dashboards::apply::Change;
 use dashboards::content::{Library, Question};
 use dashboards::state::Kind;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::double::Double;
-use crate::support::{Bench, INIT_SQL, LOOK, OVERWRITE, boards, boards_mut, copy_content};
+use crate::support::{Bench, INIT_SQL, LOOK, boards, cards, copy_content};
 
 #[tokio::test]
 async fn a_new_metabase_is_set_up_and_has_everything() {
@@ -24,6 +24,7 @@ async fn a_new_metabase_is_set_up_and_has_everything() {
     };
     assert_eq!(made(Kind::Question), library.questions.len());
     assert_eq!(made(Kind::Dashboard), library.dashboards.len());
+    assert_eq!(made(Kind::Database), 1);
     // One for each folder, and the one around them.
     assert_eq!(made(Kind::Collection), library.dashboards.len() + 2);
     let state = bench.double.lock();
@@ -77,7 +78,7 @@ async fn looking_writes_nothing() {
     bench.client().await;
     bench.double.writes();
     let said = bench.said(LOOK).await;
-    let all = bench.library.questions.len() + 2 * bench.library.dashboards.len() + 2;
+    let all = bench.library.questions.len() + 2 * bench.library.dashboards.len() + 3;
     assert_eq!(said.len(), all);
     assert_eq!(bench.double.writes(), Vec::<String>::new());
 }
@@ -200,9 +201,7 @@ async fn a_run_that_was_cut_off_is_finished_by_the_next() {
     // Every place where it can be cut off, of a smaller content.
     let mut small = Library::embedded().unwrap();
     small.dashboards.retain(|id, _| id == "regions");
-    small
-        .questions
-        .retain(|id, _| id.starts_with("regions/") || id == "live-sky/newest_poll");
+    small.questions.retain(|id, _| id.starts_with("regions/"));
     small.questions.retain(|_, question| {
         let sources = question.header.parameters.values();
         sources
@@ -259,25 +258,77 @@ async fn a_run_that_was_cut_off_is_finished_by_the_next() {
 #[tokio::test]
 async fn what_metabase_writes_in_another_way_is_no_change_of_anybodys() {
     let bench = Bench::applied().await;
-    // As another version might have given back what it was sent, from the first moment.
-    let title = bench.library.dashboards["regions"].layout.title.clone();
-    bench.double.edit(boards_mut, &title, |board| {
-        board["parameters"][0]["default"] = json!(["EU"])
-    });
-    assert_eq!(bench.said(LOOK).await.len(), 1);
-    let said = bench.said(OVERWRITE).await;
-    assert_eq!(said, ["~ dashboard regions: filters"]);
+    // The stand-in has added something to every tag that was not sent, and that a person could have set.
+    let question = &bench.library.questions["regions/corridors"];
+    let card = bench.double.find(cards, &question.header.title);
+    let tag = &card["dataset_query"]["stages"][0]["template-tags"][0];
+    assert_eq!(tag["widget-type"], "none");
+    assert_eq!(bench.said(LOOK).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn two_runs_at_once_leave_nothing_twice() {
+    let bench = Bench::new().await;
+    bench.client().await;
+    let (one, other) = tokio::join!(bench.apply(), bench.apply());
+    one.unwrap();
+    other.unwrap();
+    bench.apply().await.unwrap();
+    assert_eq!(bench.said(LOOK).await, Vec::<String>::new());
+    let state = bench.double.lock();
+    let live = |things: &std::collections::BTreeMap<i64, Json>| {
+        things
+            .values()
+            .filter(|thing| thing["archived"] == false)
+            .count()
+    };
+    assert_eq!(live(&state.cards), bench.library.questions.len());
+    assert_eq!(live(&state.dashboards), bench.library.dashboards.len());
+    assert_eq!(live(&state.collections), bench.library.dashboards.len() + 2);
+}
+
+#[tokio::test]
+async fn a_mart_that_is_new_is_found_by_reading_the_names_again() {
+    let bench = Bench::applied().await;
+    {
+        let mut state = bench.double.lock();
+        let table = state.tables.remove("corridors").unwrap();
+        state.unread.insert("corridors".into(), table);
+    }
+    assert!(bench.apply().await.unwrap().steps.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_fails_once_is_made_again() {
+    let bench = Bench::applied().await;
+    let client = bench.client().await;
+    bench.double.lock().stumbles = 2;
+    let outcome = dashboards::apply::apply(&client, &bench.config, &bench.library, LOOK).await;
+    assert!(outcome.unwrap().steps.is_empty());
+    assert_eq!(bench.double.lock().stumbles, 0);
 }
 
 #[tokio::test]
 async fn a_connection_follows_the_settings() {
     let mut bench = Bench::applied().await;
     bench.config.database.memory_limit = service::config::ByteSize::mib(256);
-    bench.apply().await.unwrap();
+    let said = ["~ database Contrail: connection"];
+    assert_eq!(bench.said(LOOK).await, said);
+    assert_eq!(bench.said(Default::default()).await, said);
     let id = *bench.double.lock().databases.keys().next().unwrap();
     assert_eq!(bench.double.writes(), [format!("PUT database/{id}")]);
     let details = bench.double.lock().databases[&id]["details"].clone();
     assert_eq!(details["memory_limit"], "256MiB");
+}
+
+#[tokio::test]
+async fn a_machine_without_the_published_files_can_apply_once_there_is_a_connection() {
+    let bench = Bench::applied().await;
+    std::fs::remove_file(bench.config.database.published.join("init.sql")).unwrap();
+    assert!(bench.apply().await.unwrap().steps.is_empty());
+    let state = bench.double.lock();
+    let database = state.databases.values().next().unwrap();
+    assert_eq!(database["details"]["init_sql"], INIT_SQL);
 }
 
 #[tokio::test]
@@ -290,7 +341,16 @@ async fn postgresql_can_be_shown_instead() {
     let details = bench.double.lock().databases.values().next().unwrap()["details"].clone();
     assert_eq!(details["schema-filters-patterns"], "contrail");
     assert_eq!(details["password"], "secret");
+    // What an administrator has set beside it stays.
+    for database in bench.double.lock().databases.values_mut() {
+        database["is_on_demand"] = json!(true);
+    }
     assert!(bench.apply().await.unwrap().steps.is_empty());
+    let state = bench.double.lock();
+    assert_eq!(
+        state.databases.values().next().unwrap()["is_on_demand"],
+        true
+    );
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ async fn exported(bench: &Bench, names: &[&str]) -> Result<(TempDir, Vec<PathBuf
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let written = export(&client, &bench.library, &names, folder.path()).await?;
     let short = written
+        .files
         .iter()
         .map(|path| path.strip_prefix(folder.path()).unwrap().to_owned());
     let short = short.collect();
@@ -68,13 +69,50 @@ async fn what_a_person_changed_is_in_the_files_and_then_no_change_any_more() {
         "{text}"
     );
     bench.library = Library::in_folder(folder.path()).unwrap();
-    // Metabase has it already: applying takes it over, without a word of edits.
+    // Metabase has it already: applying takes it over, and what a file says next is written again.
+    let taken = bench.said(Default::default()).await;
+    assert_eq!(taken.len(), 2, "{taken:?}");
+    assert!(taken.iter().all(|line| line.starts_with("= ")), "{taken:?}");
     assert_eq!(bench.said(Default::default()).await, Vec::<String>::new());
+    let question = bench
+        .library
+        .questions
+        .get_mut("regions/corridors")
+        .unwrap();
+    question.header.title = "Corridors now".into();
+    assert_eq!(
+        bench.said(Default::default()).await,
+        ["~ question regions/corridors: name, query"]
+    );
+}
+
+#[tokio::test]
+async fn what_was_changed_in_a_file_alone_stays_and_in_both_is_refused() {
+    let mut bench = Bench::applied().await;
+    let regions = bench.library.dashboards["regions"].layout.title.clone();
+    bench.double.edit(boards_mut, &regions, |board| {
+        board["dashcards"][1]["visualization_settings"]["card.title"] = json!("Another title");
+    });
+    let question = bench
+        .library
+        .questions
+        .get_mut("regions/corridors")
+        .unwrap();
+    question.sql.push_str("\n-- not applied yet");
+    let (_folder, written) = exported(&bench, &[]).await.unwrap();
+    assert_eq!(written, [PathBuf::from("regions/dashboard.toml")]);
+    let dashboard = bench.library.dashboards.get_mut("regions").unwrap();
+    dashboard.layout.description = "Not applied yet.".into();
+    let error = exported(&bench, &[]).await.unwrap_err().to_string();
+    assert!(
+        error.contains("regions/dashboard.toml: it was changed since it was applied"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_question_that_a_person_added_becomes_a_file() {
-    let bench = Bench::applied().await;
+    let mut bench = Bench::applied().await;
     let regions = bench.library.dashboards["regions"].layout.title.clone();
     let source = bench.library.questions["regions/corridors"]
         .header
@@ -94,11 +132,19 @@ async fn a_question_that_a_person_added_becomes_a_file() {
     let (folder, written) = exported(&bench, &["regions"]).await.unwrap();
     let new = PathBuf::from("regions/busy_corridors_top_10.sql");
     assert!(written.contains(&new), "{written:?}");
-    let library = Library::in_folder(folder.path()).unwrap();
-    let layout = &library.dashboards["regions"].layout;
+    bench.library = Library::in_folder(folder.path()).unwrap();
+    let layout = &bench.library.dashboards["regions"].layout;
     let last = layout.cards.last().unwrap();
     assert_eq!(last.question.as_deref(), Some("busy_corridors_top_10"));
     assert_eq!((last.at, last.size), ([0, 500], [12, 6]));
+    // It is the same card that is kept by the file now.
+    let said = bench.said(Default::default()).await;
+    assert!(
+        said.iter().all(|line| !line.starts_with(['+', '!'])),
+        "{said:?}"
+    );
+    assert_eq!(bench.said(Default::default()).await, Vec::<String>::new());
+    assert_eq!(bench.double.find(cards, "Busy corridors, top 10")["id"], id);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::support::{
 
 /// A question of ours, and its title.
 fn some(bench: &Bench) -> (String, String) {
-    let id = "live-sky/speed_outliers";
+    let id = "live-sky/emergencies";
     (
         id.to_owned(),
         bench.library.questions[id].header.title.clone(),
@@ -51,18 +51,20 @@ async fn what_a_person_threw_away_stays_there() {
         .edit(cards_mut, &title, |card| card["archived"] = json!(true));
     let said = bench.said(Default::default()).await;
     assert!(
-        said[0].starts_with(&format!("! question {id}: somebody put it into")),
+        said[0].starts_with(&format!("! question {id}: somebody put it")),
         "{said:?}"
     );
-    // The dashboard is without it, since Metabase shows nothing that lies in the trash.
-    assert_eq!(said[1..], ["~ dashboard live-sky: cards"]);
+    // Metabase shows nothing that lies in the trash, which is nobody's edit of the dashboard.
+    assert_eq!(
+        said[1..],
+        ["= dashboard live-sky: the file says what was edited in Metabase"]
+    );
     let shown = |bench: &Bench| {
         let title = &bench.library.dashboards["live-sky"].layout.title;
         let board = bench.double.find(boards, title);
         let cards = board["dashcards"].as_array().unwrap().clone();
         cards.iter().any(|shown| shown["card_id"] == card["id"])
     };
-    assert!(!shown(&bench));
     assert_eq!(bench.said(LOOK).await.len(), 1);
     bench.apply_with(OVERWRITE).await.unwrap();
     assert!(shown(&bench));
@@ -78,7 +80,7 @@ async fn what_a_person_made_is_never_touched() {
     let place = card["collection_id"].clone();
     let theirs: Vec<Json> = {
         let mut state = bench.double.lock();
-        // One of their own in our collection, and a copy of ours, which has our line.
+        // One of their own in our collection, and a copy of ours, which has our line with our number.
         let mut own = card.clone();
         own["description"] = json!("Mine.");
         own["name"] = json!("My outliers");
@@ -136,6 +138,86 @@ async fn a_line_that_a_person_deletes_makes_it_theirs() {
     let ours = bench.double.find(cards, &title);
     assert_ne!(theirs["id"], ours["id"]);
     assert_eq!(theirs["description"], "Mine now.");
+}
+
+#[tokio::test]
+async fn a_list_of_values_that_a_person_threw_away_is_nobodys_edit() {
+    let bench = Bench::applied().await;
+    let source = bench
+        .library
+        .questions
+        .values()
+        .flat_map(|question| question.header.parameters.values());
+    let source = source
+        .filter_map(|parameter| Some(parameter.source()?.0))
+        .next()
+        .unwrap();
+    let id = bench.double.find_by_mark(source);
+    // As a person does it, through Metabase.
+    let client = bench.client().await;
+    let path = format!("api/card/{id}");
+    client.put(&path, &json!({"archived": true})).await.unwrap();
+    let said = bench.said(Default::default()).await;
+    assert!(
+        said[0].starts_with(&format!("! question {source}: somebody put it")),
+        "{said:?}"
+    );
+    assert!(said.len() > 2);
+    assert!(
+        said[1..].iter().all(|line| line.starts_with("= ")),
+        "{said:?}"
+    );
+    assert_eq!(bench.said(LOOK).await.len(), 1);
+    bench.apply_with(OVERWRITE).await.unwrap();
+    assert!(bench.said(LOOK).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_collection_that_a_person_threw_away_stays_there_with_all_that_is_new_in_it() {
+    let mut bench = Bench::applied().await;
+    let new = bench.library.questions.remove("regions/corridors").unwrap();
+    for dashboard in bench.library.dashboards.values_mut() {
+        dashboard
+            .layout
+            .cards
+            .retain(|card| card.question.as_deref() != Some("corridors"));
+    }
+    bench.apply().await.unwrap();
+    let client = bench.client().await;
+    let title = &bench.library.dashboards["regions"].layout.title;
+    let id = bench.double.find(|state| &state.collections, title)["id"].clone();
+    let path = format!("api/collection/{id}");
+    client.put(&path, &json!({"archived": true})).await.unwrap();
+    bench.double.writes();
+    bench.library.questions.insert(new.id.clone(), new);
+    let said = bench.said(Default::default()).await;
+    for key in [
+        "collection regions",
+        "question regions/corridors",
+        "dashboard regions",
+    ] {
+        let line = format!("! {key}: somebody put it");
+        assert!(
+            said.iter().any(|said| said.starts_with(&line)),
+            "{key}: {said:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tabs_and_required_filters_are_edits_too() {
+    let bench = Bench::applied().await;
+    let title = bench.library.dashboards["regions"].layout.title.clone();
+    bench.double.edit(boards_mut, &title, |board| {
+        board["tabs"] = json!([{"id": 1, "name": "Now"}]);
+        board["parameters"][0]["required"] = json!(true);
+    });
+    let said = bench.said(Default::default()).await;
+    assert!(
+        said[0].starts_with("! dashboard regions: edited in Metabase (filters, tabs)"),
+        "{said:?}"
+    );
+    assert_eq!(bench.double.writes(), Vec::<String>::new());
 }
 
 #[tokio::test]

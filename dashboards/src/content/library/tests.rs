@@ -111,6 +111,11 @@ fn what_does_not_fit_together_is_refused_with_its_file() {
             "the filter \"region\" does nothing",
         ),
         (
+            "title = \"Country\", type = \"text\" }",
+            "title = \"Country\", type = \"text\", values = \"sky/one.aircraft\" }",
+            "sky/one.sql: its values come from a question whose values come from this one",
+        ),
+        (
             "\"One\"",
             "\"Countries\"",
             "sky/one.sql: the title \"Countries\" is that of sky/list.sql too",

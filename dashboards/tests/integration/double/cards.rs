@@ -114,8 +114,12 @@ fn answer(
             closed(body, &PUT)?;
             let id = number(id)?;
             let mut card = state.cards.get(&id).ok_or_else(Reply::missing)?.clone();
+            let was = card["archived"].clone();
             put(&mut card, body);
             sound(state, &card)?;
+            if card["archived"] == true && was != true {
+                forget_source(state, id);
+            }
             state.cards.insert(id, card.clone());
             Ok(Reply::ok(card))
         }
@@ -154,6 +158,22 @@ fn answer(
     }
 }
 
+/// Whoever takes values from a question that goes to the trash is without them.
+fn forget_source(state: &mut Metabase, id: i64) {
+    let things = state
+        .cards
+        .values_mut()
+        .chain(state.dashboards.values_mut());
+    for thing in things {
+        for parameter in thing["parameters"].as_array_mut().into_iter().flatten() {
+            if parameter["values_source_config"]["card_id"] == id {
+                parameter["values_source_type"] = Json::Null;
+                parameter["values_source_config"] = json!({});
+            }
+        }
+    }
+}
+
 fn put(card: &mut Json, body: &Json) {
     for (key, value) in body.as_object().unwrap() {
         card[key] = match key.as_str() {
@@ -166,12 +186,16 @@ fn put(card: &mut Json, body: &Json) {
     }
 }
 
-/// A query as 0.63 gives it back: tags as a list.
+/// A query as 0.63 gives it back: tags as a list. Each has a kind of widget, as another version may add
+/// one: what was sent comes back in another way.
 fn stored(query: &Json) -> Json {
     let mut query = query.clone();
     let found = &mut query["stages"][0]["template-tags"];
     if let Json::Object(map) = found {
         *found = map.values().cloned().collect();
+    }
+    for tag in found.as_array_mut().into_iter().flatten() {
+        tag["widget-type"] = json!("none");
     }
     query
 }
@@ -194,7 +218,7 @@ fn sound(state: &Metabase, card: &Json) -> Result<(), Reply> {
             (!v.is_object() && !v.is_array()).then_some("tags")
         }),
     ];
-    const TAG: [Field; 6] = [
+    const TAG: [Field; 7] = [
         ("id", true, uuid),
         ("name", true, tag_name),
         ("display-name", true, text),
@@ -204,6 +228,7 @@ fn sound(state: &Metabase, card: &Json) -> Result<(), Reply> {
         }),
         ("default", false, text),
         ("required", false, truth),
+        ("widget-type", false, text),
     ];
     let refuse =
         |(key, reason): (String, &str)| Reply::invalid(&format!("dataset_query.{key}"), reason);

@@ -81,7 +81,15 @@ fn answer(
                 .dashboards
                 .get(&number(id)?)
                 .ok_or_else(Reply::missing)?;
-            Ok(Reply::ok(found.clone()))
+            let mut found = found.clone();
+            // What shows something in the trash is left out.
+            if let Some(cards) = found["dashcards"].as_array_mut() {
+                cards.retain(|card| {
+                    let shown = card["card_id"].as_i64().and_then(|id| state.cards.get(&id));
+                    shown.is_none_or(|shown| shown["archived"] != true)
+                });
+            }
+            Ok(Reply::ok(found))
         }
         ("POST", []) => {
             closed(body, &POST)?;

@@ -38,11 +38,12 @@ const POST: [Field; 6] = [
     ("auto_run_queries", false, truth),
 ];
 
-const PUT: [Field; 4] = [
+const PUT: [Field; 5] = [
     ("name", false, text),
     ("details", false, map),
     ("description", false, any_text),
     ("is_full_sync", false, truth),
+    ("is_on_demand", false, truth),
 ];
 
 pub fn reply(state: &mut Metabase, method: &Method, path: &[&str], body: &Json) -> Reply {
@@ -70,28 +71,35 @@ fn answer(
         [] => return post(state, body),
         [id, rest @ ..] => (id.parse::<i64>().map_err(|_| Reply::missing())?, rest),
     };
-    let tables = &state.tables;
+    let (tables, unread) = (&mut state.tables, &mut state.unread);
     let syncing = &mut state.syncing;
     let db = state.databases.get_mut(&id).ok_or_else(Reply::missing)?;
     match (method.as_str(), rest) {
         ("GET", []) => Ok(Reply::ok(shown(db))),
         ("GET", ["metadata"]) => {
+            let first = db["initial_sync_status"] != "complete";
             *syncing = syncing.saturating_sub(1);
             if *syncing == 0 {
                 db["initial_sync_status"] = json!("complete");
+                tables.append(unread);
             }
-            let known: Vec<Json> = match *syncing {
-                0 => tables
+            // What was read before is known while it is read again.
+            let known: Vec<Json> = match first && *syncing > 0 {
+                false => tables
                     .iter()
                     .map(|(name, columns)| table(name, columns))
                     .collect(),
-                _ => Vec::new(),
+                true => Vec::new(),
             };
             let mut whole = shown(db);
             whole["tables"] = json!(known);
             Ok(Reply::ok(whole))
         }
-        ("POST", ["sync_schema"]) => Ok(Reply::ok(json!({"status": "ok"}))),
+        ("POST", ["sync_schema"]) => {
+            // It takes some looks until there is something new to see.
+            *syncing = (*syncing).max(3);
+            Ok(Reply::ok(json!({"status": "ok"})))
+        }
         ("PUT", []) => {
             closed(body, &PUT)?;
             if let Some(details) = body["details"].as_object() {
@@ -105,6 +113,8 @@ fn answer(
                 connect(engine, &merged)?;
                 db["details"] = merged;
             }
+            // A missing one is taken for no.
+            db["is_on_demand"] = json!(body["is_on_demand"] == true);
             Ok(Reply::ok(shown(db)))
         }
         _ => Err(Reply::missing()),

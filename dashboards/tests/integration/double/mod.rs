@@ -29,6 +29,9 @@ pub type Answer = Result<(Vec<String>, Vec<Vec<Json>>), String>;
 /// Answers the SQL of a question.
 pub type Answers = Box<dyn Fn(&str) -> Answer + Send>;
 
+/// Stands for what was sent, which Metabase repeats in "specific-errors"; nobody may show it.
+pub const RECEIVED: &str = "what was sent, secrets too";
+
 /// A status and a body; a text where Metabase answers with one.
 pub struct Reply(pub StatusCode, pub Json);
 
@@ -47,9 +50,10 @@ impl Reply {
 
     /// As a schema that does not match is answered.
     pub fn invalid(field: &str, reason: &str) -> Reply {
+        let specific = format!("{reason}, received: {RECEIVED:?}");
         Reply(
             StatusCode::BAD_REQUEST,
-            json!({"errors": {field: reason}, "specific-errors": {field: [reason]}}),
+            json!({"errors": {field: reason}, "specific-errors": {field: [specific]}}),
         )
     }
 }
@@ -71,6 +75,10 @@ pub struct Metabase {
     pub tables: BTreeMap<String, Vec<String>>,
     /// Looks at the tables before a sync is through.
     pub syncing: u32,
+    /// Tables that are there and were not read yet.
+    pub unread: BTreeMap<String, Vec<String>>,
+    /// Requests that are answered with 502 before the next is answered well.
+    pub stumbles: u32,
     pub answers: Answers,
     /// Every request that writes, as `PUT api/card/3`.
     pub writes: Vec<String>,
@@ -111,6 +119,8 @@ impl Double {
             dashboards: BTreeMap::new(),
             tables,
             syncing: 1,
+            unread: BTreeMap::new(),
+            stumbles: 0,
             answers,
             writes: Vec::new(),
             dies_after: None,
@@ -141,6 +151,21 @@ impl Double {
         let first = found.next().unwrap_or_else(|| panic!("no {title}")).clone();
         assert!(found.next().is_none(), "{title} is there twice");
         first
+    }
+
+    /// The number of the question that was made from a file.
+    pub fn find_by_mark(&self, id: &str) -> i64 {
+        let mark = format!("question {id} (");
+        let state = self.lock();
+        let has = |card: &&Json| {
+            card["description"]
+                .as_str()
+                .unwrap_or_default()
+                .contains(&mark)
+        };
+        state.cards.values().find(has).unwrap()["id"]
+            .as_i64()
+            .unwrap()
     }
 
     /// Changes one of them, as a person does in the browser.
@@ -215,10 +240,14 @@ fn reply(
         _ if !logged_in => return Reply::text(401, "Unauthenticated"),
         _ => {}
     }
+    if state.stumbles > 0 {
+        state.stumbles -= 1;
+        return Reply::text(502, "Bad Gateway");
+    }
     let asks = matches!(path, ["card", _, "query"] | ["database", _, "sync_schema"]);
     if *method != Method::GET && !asks {
         if state.dies_after == Some(state.writes.len()) {
-            return Reply::text(503, "Metabase is still initializing. Please sit tight...");
+            return Reply::text(500, "Internal server error.");
         }
         state.writes.push(format!("{method} {}", path.join("/")));
     }

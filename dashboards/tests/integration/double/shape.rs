@@ -104,7 +104,7 @@ pub fn parameters(value: &Json, of_a_card: bool) -> Option<&'static str> {
             (v != "list").then_some("list")
         }),
         ("values_source_type", false, |v| {
-            (v != "card").then_some("card")
+            (v != "card" && !v.is_null()).then_some("card, or nil")
         }),
         ("values_source_config", false, source),
     ];
@@ -134,6 +134,10 @@ fn parameter_type(value: &Json) -> Option<&'static str> {
 }
 
 fn source(value: &Json) -> Option<&'static str> {
+    // What is left when the question was thrown away.
+    if value.as_object().is_some_and(Map::is_empty) {
+        return None;
+    }
     let field = value["value_field"].as_array().map(Vec::as_slice);
     let options = |options: &Json| options["base-type"].as_str().is_some();
     match field {

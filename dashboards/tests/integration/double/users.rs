@@ -55,7 +55,10 @@ pub fn set_up(state: &mut Metabase, body: &Json) -> Reply {
     let refuse = |key: &str, reason: &str| {
         Reply(
             StatusCode::BAD_REQUEST,
-            json!({"errors": {"user": {key: reason}}, "specific-errors": {"user": {key: [reason]}}}),
+            json!({
+                "errors": {"user": {key: reason}},
+                "specific-errors": {"user": {key: [format!("{reason}, received: {password:?}")]}},
+            }),
         )
     };
     if !email.contains('@') {
