@@ -249,7 +249,8 @@ def _():
         left = {f"{kind}/{o['metadata']['name']}" for kind in kinds for o in objects(kind, namespace)}
         expect(left <= {"configmaps/kube-root-ca.crt"}, f"left in {namespace}: {left}")
     secrets = {o["metadata"]["name"] for n in NAMESPACES for o in objects("secrets", n)}
-    expect(secrets == {"postgres", "contrail-lake", "contrail-metabase"}, f"secrets: {secrets}")
+    kept = {"postgres", "contrail-lake", "contrail-metabase", "contrail-metabase-admin"}
+    expect(secrets == kept, f"secrets: {secrets}")
     left = {claim["metadata"]["name"]: claim["status"]["phase"]
             for n in NAMESPACES for claim in objects("persistentvolumeclaims", n)}
     expect(left == dict.fromkeys(claims, "Bound"), f"claims: {left}")
