@@ -206,6 +206,17 @@ fn named(method: &Method, path: &str) -> String {
     format!("{method} /{}", path.split('?').next().unwrap_or(path))
 }
 
+/// The number of what a body is about.
+///
+/// # Errors
+/// There is none in it.
+pub fn id_of(request: &str, body: &Json) -> Result<i64, Error> {
+    body["id"].as_i64().ok_or_else(|| Error::Answer {
+        request: request.to_owned(),
+        reason: "there is no \"id\" in it".into(),
+    })
+}
+
 /// What a body says went wrong.
 pub fn said(body: &Json) -> String {
     let texts = |key: &str| {

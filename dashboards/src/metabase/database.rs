@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 use tokio::time::sleep;
 
-use super::client::Client;
+use super::client::{Client, id_of};
 use crate::Error;
 use crate::config::{DatabaseConfig, Engine};
 
@@ -216,12 +216,5 @@ fn details(config: &DatabaseConfig, there: bool) -> Result<Json, Error> {
                 "schema-filters-patterns": server.schema,
             })
         }
-    })
-}
-
-fn id_of(request: &str, body: &Json) -> Result<i64, Error> {
-    body["id"].as_i64().ok_or_else(|| Error::Answer {
-        request: request.to_owned(),
-        reason: "there is no \"id\" in it".into(),
     })
 }

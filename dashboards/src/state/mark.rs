@@ -93,6 +93,15 @@ pub struct Found {
 }
 
 impl Mark {
+    /// The line of what is being written.
+    pub fn unfinished(key: &Key, wanted: &str) -> Mark {
+        Mark {
+            key: key.clone(),
+            wanted: wanted.to_owned(),
+            found: None,
+        }
+    }
+
     /// A description with the line below it.
     pub fn below(&self, description: &str) -> String {
         let line = self.to_string();

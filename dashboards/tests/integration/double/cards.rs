@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::shape::{
     Field, any_text, check, closed, id_or_nil, list, map, text, text_or_nil, truth,
 };
-use super::{Metabase, Reply};
+use super::{Metabase, Reply, number};
 
 const POST: [Field; 8] = [
     ("name", true, text),
@@ -58,20 +58,7 @@ pub fn reply(
     path: &[&str],
     query: &str,
     body: &Json,
-) -> Reply {
-    match answer(state, method, path, query, body) {
-        Ok(reply) | Err(reply) => reply,
-    }
-}
-
-fn answer(
-    state: &mut Metabase,
-    method: &Method,
-    path: &[&str],
-    query: &str,
-    body: &Json,
 ) -> Result<Reply, Reply> {
-    let number = |text: &str| text.parse::<i64>().map_err(|_| Reply::missing());
     match (method.as_str(), path) {
         ("GET", []) => {
             let archived = query.contains("f=archived");

@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::{Value as Json, json};
 
 use super::shape::{Field, closed, id_or_nil, text, text_or_nil, truth};
-use super::{Metabase, Reply};
+use super::{Metabase, Reply, number};
 
 const POST: [Field; 3] = [
     ("name", true, text),
@@ -25,20 +25,7 @@ pub fn reply(
     path: &[&str],
     query: &str,
     body: &Json,
-) -> Reply {
-    match answer(state, method, path, query, body) {
-        Ok(reply) | Err(reply) => reply,
-    }
-}
-
-fn answer(
-    state: &mut Metabase,
-    method: &Method,
-    path: &[&str],
-    query: &str,
-    body: &Json,
 ) -> Result<Reply, Reply> {
-    let number = |text: &str| text.parse::<i64>().map_err(|_| Reply::missing());
     match (method.as_str(), path) {
         ("GET", []) => {
             let archived = query.contains("archived=true");

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 
 use super::shape::{Field, any_text, check, closed, map, text, truth, whole};
-use super::{Metabase, Reply};
+use super::{Metabase, Reply, number};
 
 /// The keys of the MotherDuck driver. Any other would be handed to DuckDB, which knows none of them.
 const DUCKDB: [Field; 8] = [
@@ -46,13 +46,7 @@ const PUT: [Field; 5] = [
     ("is_on_demand", false, truth),
 ];
 
-pub fn reply(state: &mut Metabase, method: &Method, path: &[&str], body: &Json) -> Reply {
-    match answer(state, method, path, body) {
-        Ok(reply) | Err(reply) => reply,
-    }
-}
-
-fn answer(
+pub fn reply(
     state: &mut Metabase,
     method: &Method,
     path: &[&str],
@@ -69,7 +63,7 @@ fn answer(
             return Ok(Reply::ok(json!({"data": list, "total": list.len()})));
         }
         [] => return post(state, body),
-        [id, rest @ ..] => (id.parse::<i64>().map_err(|_| Reply::missing())?, rest),
+        [id, rest @ ..] => (number(id)?, rest),
     };
     let (tables, unread) = (&mut state.tables, &mut state.unread);
     let syncing = &mut state.syncing;

@@ -251,11 +251,19 @@ fn reply(
         }
         state.writes.push(format!("{method} {}", path.join("/")));
     }
-    match path {
+    let answered = match path {
         ["database", rest @ ..] => databases::reply(state, method, rest, body),
         ["collection", rest @ ..] => collections::reply(state, method, rest, query, body),
         ["card", rest @ ..] => cards::reply(state, method, rest, query, body),
         ["dashboard", rest @ ..] => dashboards::reply(state, method, rest, query, body),
-        _ => Reply::text(404, "API endpoint does not exist."),
+        _ => Err(Reply::text(404, "API endpoint does not exist.")),
+    };
+    match answered {
+        Ok(reply) | Err(reply) => reply,
     }
+}
+
+/// A number in a path.
+fn number(text: &str) -> Result<i64, Reply> {
+    text.parse().map_err(|_| Reply::missing())
 }

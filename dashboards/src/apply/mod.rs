@@ -4,9 +4,17 @@
 //! is a person's and is neither read nor written; what has one and was changed by a person meanwhile stays
 //! as it is, unless that is to be overwritten. Each thing is written, read again, and only then marked as
 //! finished: a run that was cut off is finished by the next one.
+//!
+//! - [`change`]: what was done, one line each.
+//! - `write`: one thing is written; `remove`: what has no file any more; `reachable`: what is left of a file
+//!   when somebody has thrown away what it needs.
+
+pub mod change;
+mod reachable;
+mod remove;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde_json::{Value as Json, json};
 
@@ -14,15 +22,18 @@ use crate::Error;
 use crate::config::MetabaseConfig;
 use crate::content::error::near;
 use crate::content::library::MODELS;
-use crate::content::{Dashboard, Library, Mistake, Mistakes, Parameter, Question};
+use crate::content::{Library, Mistake, Mistakes};
 use crate::export::Names;
-use crate::metabase::kept::{Inventory, Kept, REMOVED};
-use crate::metabase::{Client, database, kept, models};
+use crate::metabase::client::id_of;
+use crate::metabase::kept::{self, Inventory, Kept};
+use crate::metabase::{Client, database};
 use crate::sql;
 use crate::state::seen::{differences, seen};
-use crate::state::settings::from_metabase;
 use crate::state::wanted::{self, Ids};
-use crate::state::{Found, Key, Kind, Mark, digest};
+use crate::state::{Key, Kind, Mark, digest};
+
+pub use change::{Change, Step};
+use write::Writer;
 
 /// Id of the collection that the others are in.
 pub const ROOT: &str = "contrail";
@@ -34,77 +45,6 @@ pub struct Options {
     pub look_only: bool,
     /// Take back what persons have changed.
     pub overwrite: bool,
-}
-
-/// What was done to something, or would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// It is new.
-    Made,
-    /// These parts of it are not what they were.
-    Changed(Vec<String>),
-    /// Writing it was not finished before.
-    Finished,
-    /// There is no file for it any more; it is in Metabase's trash now.
-    Removed,
-    /// A person has changed it, and it stays so.
-    Edited(Vec<String>),
-    /// A person has changed it, and its file says so by now.
-    Taken,
-    /// A person has thrown it, or the collection it is in, away, and it stays so.
-    Trashed,
-    /// There is no file for it any more, and it stays, since there are a person's things in it.
-    Holds,
-}
-
-/// One line of what was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// To what.
-    pub key: Key,
-    /// Its title.
-    pub title: String,
-    /// What.
-    pub change: Change,
-}
-
-impl Step {
-    /// Whether anything is written for it.
-    pub fn writes(&self) -> bool {
-        !matches!(
-            self.change,
-            Change::Edited(_) | Change::Trashed | Change::Holds
-        )
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Step { key, title, change } = self;
-        match change {
-            Change::Made => write!(f, "+ {key}: {title}"),
-            Change::Changed(parts) => write!(f, "~ {key}: {}", parts.join(", ")),
-            Change::Finished => write!(f, "~ {key}: an earlier run did not finish it"),
-            Change::Removed => write!(f, "- {key}: {title}, to the trash"),
-            Change::Edited(parts) => write!(
-                f,
-                "! {key}: edited in Metabase ({}) and left as it is; `export` takes that into the files, \
-                 `apply --overwrite` takes it back",
-                parts.join(", ")
-            ),
-            Change::Taken => write!(f, "= {key}: the file says what was edited in Metabase"),
-            Change::Trashed => write!(
-                f,
-                "! {key}: somebody put it, or its collection, into Metabase's trash, where it stays; \
-                 `apply --overwrite` brings it back"
-            ),
-            Change::Holds => write!(
-                f,
-                "! {key}: it has no files any more, and stays since there are things in it that were not \
-                 made here"
-            ),
-        }
-    }
 }
 
 /// What a run has done.
@@ -238,7 +178,7 @@ impl Work<'_> {
                 self.leave(&key, &json!({"name": question.header.title}));
                 continue;
             };
-            let question = self.reachable_question(question);
+            let question = reachable::question(question, &self.outcome.ids);
             let body = wanted::question(&question, database, collection, &self.outcome.ids);
             let same = |body: &Json, names: &Names| names.same_question(body, &question);
             self.ensure(key, body, same).await?;
@@ -261,12 +201,12 @@ impl Work<'_> {
                 None => {
                     let body = json!({
                         "name": dashboard.layout.title,
-                        "description": unfinished(&key, "new").below(&dashboard.layout.description),
+                        "description": Mark::unfinished(&key, "new").below(&dashboard.layout.description),
                         "collection_id": collection,
                     });
                     let answer = self.client.post("api/dashboard", &body).await?;
                     made.insert(key.clone());
-                    number(&answer, "POST /api/dashboard")?
+                    id_of("POST /api/dashboard", &answer)?
                 }
             };
             self.outcome.ids.insert(key, id);
@@ -281,12 +221,12 @@ impl Work<'_> {
                 Some(kept) => kept.body["dashcards"].clone(),
                 None => Json::Null,
             };
-            let dashboard = self.reachable_dashboard(dashboard);
+            let dashboard = reachable::dashboard(dashboard, &self.outcome.ids);
             let ids = &self.outcome.ids;
             let body = wanted::dashboard(&dashboard, library, collection, ids, &standing);
             if made.contains(&key) {
                 let id = self.outcome.ids[&key];
-                self.write(&key, id, &body).await?;
+                self.writer().write(&key, id, &body).await?;
                 self.step(&key, &body, Change::Made);
             } else {
                 let same = |body: &Json, names: &Names| names.same_dashboard(body, &dashboard);
@@ -294,65 +234,6 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Puts away what has no file any more.
-    async fn remove(&mut self) -> Result<(), Error> {
-        let left = std::mem::take(&mut self.kept).into_values();
-        let mut left: Vec<_> = left.chain(std::mem::take(&mut self.doubles)).collect();
-        // What shows others goes before them, and what takes values from others too: Metabase changes what
-        // is left behind. Collections are to be empty.
-        let depth = |kept: &Kept| match kept.body["location"].as_str() {
-            Some(location) => location.matches('/').count(),
-            None => 0,
-        };
-        left.sort_by_key(|kept| match kept.mark.key.kind {
-            Kind::Dashboard => (0, 0),
-            Kind::Question if takes_values(&kept.body) => (1, 0),
-            Kind::Question => (2, 0),
-            Kind::Collection | Kind::Database => (3, usize::MAX - depth(kept)),
-        });
-        for kept in left {
-            let key = kept.mark.key.clone();
-            if kept.archived() {
-                continue;
-            }
-            if kept.edited() && !self.options.overwrite {
-                let parts = vec!["and without a file by now".to_owned()];
-                self.step(&key, &kept.body, Change::Edited(parts));
-                continue;
-            }
-            if key.kind == Kind::Collection && self.holds_others(&kept).await? {
-                self.step(&key, &kept.body, Change::Holds);
-                continue;
-            }
-            if !self.options.look_only {
-                self.archive(&key, &kept).await?;
-            }
-            self.step(&key, &kept.body, Change::Removed);
-        }
-        Ok(())
-    }
-
-    /// Whether there is something in a collection, which is not ours any more by now.
-    async fn holds_others(&self, kept: &Kept) -> Result<bool, Error> {
-        let path = format!("api/collection/{}/items", kept.id);
-        let items = self.client.get(&path).await?;
-        let items = items["data"].as_array().map_or(&[][..], Vec::as_slice);
-        Ok(items.iter().any(|item| {
-            let description = item["description"].as_str().unwrap_or_default();
-            // Without writing, ours are still in it.
-            !self.options.look_only || Mark::split(description).1.is_none()
-        }))
-    }
-
-    async fn archive(&self, key: &Key, kept: &Kept) -> Result<(), Error> {
-        let path = format!("{}/{}", kept::path(key.kind), kept.id);
-        let (description, _) = Mark::split(kept.body["description"].as_str().unwrap_or_default());
-        let mark = unfinished(key, REMOVED);
-        let body = json!({"archived": true, "description": mark.below(&description)});
-        self.client.put(&path, &body).await?;
-        self.finish(key, kept.id, mark).await
     }
 
     /// Has something as it is to be. `same` says whether a body of Metabase's is what the file says, in
@@ -366,7 +247,7 @@ impl Work<'_> {
         let Some(kept) = self.kept.remove(&key) else {
             let id = match self.options.look_only {
                 true => self.placeholder(),
-                false => self.make(&key, &body).await?,
+                false => self.writer().make(&key, &body).await?,
             };
             self.step(&key, &body, Change::Made);
             self.outcome.ids.insert(key, id);
@@ -387,8 +268,8 @@ impl Work<'_> {
                 return Ok(Some(kept.id));
             }
             if !self.options.look_only {
-                let mark = unfinished(&key, &digest(&then));
-                self.finish(&key, kept.id, mark).await?;
+                let mark = Mark::unfinished(&key, &digest(&then));
+                self.writer().finish(&key, kept.id, mark).await?;
             }
             self.step(&key, &body, Change::Taken);
             return Ok(Some(kept.id));
@@ -402,7 +283,7 @@ impl Work<'_> {
                 let path = format!("{}/{}", kept::path(key.kind), kept.id);
                 self.client.put(&path, &json!({"archived": false})).await?;
             }
-            self.write(&key, kept.id, &body).await?;
+            self.writer().write(&key, kept.id, &body).await?;
         }
         let change = match differences(&now, &then) {
             parts if parts.is_empty() => Change::Finished,
@@ -410,105 +291,6 @@ impl Work<'_> {
         };
         self.step(&key, &body, change);
         Ok(Some(kept.id))
-    }
-
-    /// Makes something new, but not a dashboard.
-    async fn make(&self, key: &Key, body: &Json) -> Result<i64, Error> {
-        let then = digest(&seen(key.kind, body));
-        let mark = unfinished(key, &then);
-        let mut body = body.clone();
-        if let Some(map) = body.as_object_mut() {
-            map.remove("archived");
-        }
-        marked(&mut body, &mark);
-        let path = kept::path(key.kind);
-        let made = self.client.post(path, &body).await.map_err(of(key))?;
-        let id = number(&made, path)?;
-        self.headings(id, &body).await.map_err(of(key))?;
-        self.finish(key, id, mark).await?;
-        Ok(id)
-    }
-
-    /// Changes something that is there.
-    async fn write(&self, key: &Key, id: i64, body: &Json) -> Result<(), Error> {
-        let mark = unfinished(key, &digest(&seen(key.kind, body)));
-        let mut body = body.clone();
-        marked(&mut body, &mark);
-        if key.kind == Kind::Dashboard {
-            body["tabs"] = json!([]);
-        }
-        let path = format!("{}/{id}", kept::path(key.kind));
-        self.client.put(&path, &body).await.map_err(of(key))?;
-        self.headings(id, &body).await.map_err(of(key))?;
-        self.finish(key, id, mark).await
-    }
-
-    /// A model is asked further questions of, which have its headings.
-    async fn headings(&self, id: i64, body: &Json) -> Result<(), Error> {
-        if body["type"] != "model" {
-            return Ok(());
-        }
-        let (_, headings) = from_metabase(&body["visualization_settings"]);
-        models::put_headings(self.client, id, &headings).await
-    }
-
-    /// Notes what Metabase has after writing.
-    async fn finish(&self, key: &Key, id: i64, mark: Mark) -> Result<(), Error> {
-        let body = kept::get(self.client, key.kind, id).await?;
-        let mark = Mark {
-            found: Some(Found {
-                digest: digest(&seen(key.kind, &body)),
-                id,
-            }),
-            ..mark
-        };
-        let (description, _) = Mark::split(body["description"].as_str().unwrap_or_default());
-        let mut put = json!({"description": mark.below(&description)});
-        if key.kind == Kind::Collection {
-            // Without it, Metabase takes it out of the trash.
-            put["archived"] = body["archived"].clone();
-        }
-        let path = format!("{}/{id}", kept::path(key.kind));
-        self.client.put(&path, &put).await.map_err(of(key))?;
-        Ok(())
-    }
-
-    /// A question without the values of what somebody has thrown away: Metabase is without them too.
-    fn reachable_question(&self, question: &Question) -> Question {
-        let mut question = question.clone();
-        for parameter in question.header.parameters.values_mut() {
-            self.keep_reachable(parameter);
-        }
-        question
-    }
-
-    /// A dashboard without what somebody has thrown away.
-    fn reachable_dashboard(&self, dashboard: &Dashboard) -> Dashboard {
-        let mut whole = dashboard.clone();
-        let there = |kind, id: &str| self.outcome.ids.contains_key(&Key::new(kind, id));
-        whole.layout.cards.retain(|card| {
-            let question = dashboard.question_of(card);
-            question.is_none_or(|id| there(Kind::Question, &id))
-        });
-        for card in &mut whole.layout.cards {
-            card.click.take_if(|click| {
-                let target = click.dashboard.as_deref();
-                target.is_some_and(|target| !there(Kind::Dashboard, target))
-            });
-        }
-        for filter in &mut whole.layout.filters {
-            self.keep_reachable(&mut filter.parameter);
-        }
-        whole
-    }
-
-    fn keep_reachable(&self, parameter: &mut Parameter) {
-        let source = parameter
-            .source()
-            .map(|(id, _)| Key::new(Kind::Question, id));
-        if source.is_some_and(|key| !self.outcome.ids.contains_key(&key)) {
-            parameter.values = None;
-        }
     }
 
     /// The collection of a folder, unless somebody threw it away.
@@ -521,6 +303,10 @@ impl Work<'_> {
     fn leave(&mut self, key: &Key, body: &Json) {
         self.kept.remove(key);
         self.step(key, body, Change::Trashed);
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer(self.client)
     }
 
     fn placeholder(&mut self) -> i64 {
@@ -545,48 +331,4 @@ fn folders(library: &Library) -> BTreeSet<String> {
         .any(|id| id.starts_with(&format!("{MODELS}/")));
     let own = library.dashboards.keys().cloned();
     own.chain(models.then(|| MODELS.to_owned())).collect()
-}
-
-fn unfinished(key: &Key, wanted: &str) -> Mark {
-    Mark {
-        key: key.clone(),
-        wanted: wanted.to_owned(),
-        found: None,
-    }
-}
-
-/// Whether something has a list of values that comes from another question.
-fn takes_values(body: &Json) -> bool {
-    let parameters = body["parameters"].as_array().into_iter().flatten();
-    let mut parameters = parameters.map(|parameter| &parameter["values_source_config"]["card_id"]);
-    parameters.any(Json::is_i64)
-}
-
-fn marked(body: &mut Json, mark: &Mark) {
-    let description = body["description"].as_str().unwrap_or_default();
-    body["description"] = json!(mark.below(description));
-}
-
-fn number(body: &Json, request: &str) -> Result<i64, Error> {
-    body["id"].as_i64().ok_or_else(|| Error::Answer {
-        request: request.to_owned(),
-        reason: "there is no \"id\" in it".into(),
-    })
-}
-
-/// Says which file a refusal is about.
-fn of(key: &Key) -> impl Fn(Error) -> Error {
-    let key = key.to_string();
-    move |error| match error {
-        Error::Refused {
-            request,
-            status,
-            said,
-        } => Error::Refused {
-            request: format!("{key}: {request}"),
-            status,
-            said,
-        },
-        other => other,
-    }
 }
