@@ -49,6 +49,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 pub use config::{Config, ConsumerConfig};
+use persist::ANSWER_LIMIT;
+
 pub use error::ConsumerError;
 pub use progress::{Progress, Summary};
 
@@ -118,9 +120,14 @@ pub async fn run(
 }
 
 async fn open(config: &LakeConfig) -> Result<(Lake, Table), ConsumerError> {
-    let lake = Lake::open(config).await?;
-    let table = lake.load_or_create(&FLIGHT_STATES).await?;
-    Ok((lake, table))
+    let opened = tokio::time::timeout(ANSWER_LIMIT, async {
+        let lake = Lake::open(config).await?;
+        let table = lake.load_or_create(&FLIGHT_STATES).await?;
+        Ok((lake, table))
+    });
+    opened
+        .await
+        .unwrap_or(Err(ConsumerError::NoAnswer(ANSWER_LIMIT)))
 }
 
 async fn join<T>(

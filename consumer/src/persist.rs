@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 15 });
 /// How long the catalog may take for an answer. PostgreSQL ends its statements sooner by itself,
 /// if it still runs; one that is suspended, or whose machine is gone, says nothing for ever.
-const ANSWER_LIMIT: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 60 });
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 60 });
 
 /// What became of it.
 pub(crate) enum Tried<T> {
@@ -129,12 +129,15 @@ impl Persistence {
 mod tests {
     use super::*;
     use service::health::{Health, State};
+    use tokio::sync::watch;
     use tokio::task::{JoinHandle, spawn_blocking};
 
     /// What an attempt that never gets an answer says of itself.
     struct Case {
         health: Health,
         shared: Arc<Shared>,
+        /// Attempts that have begun.
+        begun: watch::Receiver<u32>,
         thread: JoinHandle<Result<Tried<()>, ConsumerError>>,
     }
 
@@ -148,11 +151,11 @@ mod tests {
                 health: health.component("lake"),
             };
             persistence.health.ready();
-            let mut attempts = 0;
+            let (attempts, begun) = watch::channel(0);
             let thread = spawn_blocking(move || {
                 persistence.persist_in_catalog("commit", async || {
-                    attempts += 1;
-                    if answered != Some(attempts) {
+                    attempts.send_modify(|number| *number += 1);
+                    if answered != Some(*attempts.borrow()) {
                         std::future::pending::<()>().await;
                     }
                     Ok(())
@@ -161,6 +164,7 @@ mod tests {
             Case {
                 health,
                 shared,
+                begun,
                 thread,
             }
         }
@@ -191,8 +195,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_attempt_is_left_when_nobody_waits_for_it() {
-        let case = Case::start(None);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut case = Case::start(None);
+        case.begun.wait_for(|number| *number > 0).await.unwrap();
         assert!(!case.thread.is_finished());
         let asked = Instant::now();
         case.shared.abandon.store(true, Ordering::Release);

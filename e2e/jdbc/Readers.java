@@ -159,13 +159,17 @@ final class Readers {
         return last;
     }
 
-    private void transaction(Connection connection, long floor) throws SQLException, InterruptedException {
+    private void transaction(Connection connection, long floor) throws Exception {
         connection.setAutoCommit(false);
         Answer before = plain(connection, floor);
-        Thread.sleep(300);
+        // It outlasts its generation.
+        long deadline = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
+        while (current() <= number(before.generation())) {
+            if (System.nanoTime() > deadline) throw new IllegalStateException("nothing new is published");
+            Thread.sleep(20);
+        }
         Answer after = plain(connection, floor);
         if (!before.equals(after)) mixed.increment();
-        Thread.sleep(300);
         glance(connection, before, NEWEST, ROWS);
         glance(connection, before, CLEANED_NEWEST, CLEANED_ROWS);
         connection.rollback();

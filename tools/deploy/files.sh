@@ -7,8 +7,7 @@ database() { # database PROGRAM ARGUMENT…: PostgreSQL's program in its pod, by
 
 # Whether the catalog is in that PostgreSQL: .env may name another.
 catalog_is_here() {
-    kubectl get secret contrail-lake --namespace contrail \
-        --output go-template='{{.data.CONTRAIL__LAKE__CATALOG_URI | base64decode}}' | grep -q '@postgres\.contrail\.svc[:/]'
+    secret_value contrail contrail-lake CONTRAIL__LAKE__CATALOG_URI | grep -q '@postgres\.contrail\.svc[:/]'
 }
 
 # A pod that has the data volume, and a shell with tar: PostgreSQL's image has both.

@@ -93,6 +93,13 @@ has_namespace() {
         --field-selector "metadata.name=$1" --output name 2>/dev/null)" ]
 }
 
+# secret_value NAMESPACE NAME KEY: one value of a Secret.
+secret_value() {
+    kubectl get secret "$2" --namespace "$1" --output go-template="{{.data.$3 | base64decode}}"
+}
+# Whom Metabase is set up with, unless .env names another.
+default_admin=admin@contrail.local
+
 # A cluster that nobody named is only taken where it is a Minikube.
 need_cluster() {
     need kubectl

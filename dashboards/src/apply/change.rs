@@ -25,11 +25,29 @@ pub enum Change {
     Holds,
 }
 
+/// What something was done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The connection to the tables, by the name of the database.
+    Database(String),
+    /// What is made from a file.
+    Kept(Key),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Database(name) => write!(f, "database {name}"),
+            Subject::Kept(key) => key.fmt(f),
+        }
+    }
+}
+
 /// One line of what was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// To what.
-    pub key: Key,
+    pub subject: Subject,
     /// Its title.
     pub title: String,
     /// What.
@@ -48,27 +66,31 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Step { key, title, change } = self;
+        let Step {
+            subject,
+            title,
+            change,
+        } = self;
         match change {
-            Change::Made => write!(f, "+ {key}: {title}"),
-            Change::Changed(parts) => write!(f, "~ {key}: {}", parts.join(", ")),
-            Change::Finished => write!(f, "~ {key}: an earlier run did not finish it"),
-            Change::Removed => write!(f, "- {key}: {title}, to the trash"),
+            Change::Made => write!(f, "+ {subject}: {title}"),
+            Change::Changed(parts) => write!(f, "~ {subject}: {}", parts.join(", ")),
+            Change::Finished => write!(f, "~ {subject}: an earlier run did not finish it"),
+            Change::Removed => write!(f, "- {subject}: {title}, to the trash"),
             Change::Edited(parts) => write!(
                 f,
-                "! {key}: edited in Metabase ({}) and left as it is; `export` takes that into the files, \
+                "! {subject}: edited in Metabase ({}) and left as it is; `export` takes that into the files, \
                  `apply --overwrite` takes it back",
                 parts.join(", ")
             ),
-            Change::Taken => write!(f, "= {key}: the file says what was edited in Metabase"),
+            Change::Taken => write!(f, "= {subject}: the file says what was edited in Metabase"),
             Change::Trashed => write!(
                 f,
-                "! {key}: somebody put it, or its collection, into Metabase's trash, where it stays; \
+                "! {subject}: somebody put it, or its collection, into Metabase's trash, where it stays; \
                  `apply --overwrite` brings it back"
             ),
             Change::Holds => write!(
                 f,
-                "! {key}: it has no files any more, and stays since there are things in it that were not \
+                "! {subject}: it has no files any more, and stays since there are things in it that were not \
                  made here"
             ),
         }

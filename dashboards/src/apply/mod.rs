@@ -32,7 +32,7 @@ use crate::state::seen::{differences, seen};
 use crate::state::wanted::{self, Ids};
 use crate::state::{Key, Kind, Mark, digest};
 
-pub use change::{Change, Step};
+pub use change::{Change, Step, Subject};
 use write::Writer;
 
 /// Id of the collection that the others are in.
@@ -112,12 +112,11 @@ impl Work<'_> {
             Some(_) => None,
         };
         if let Some(change) = change {
-            let key = Key::new(Kind::Database, &config_of.name);
-            self.step(
-                &key,
-                &json!({"name": "the connection to the tables"}),
+            self.outcome.steps.push(Step {
+                subject: Subject::Database(config_of.name.clone()),
+                title: "the connection to the tables".into(),
                 change,
-            );
+            });
         }
         let id = match (&found, self.options.look_only) {
             (None, true) => return Ok(self.placeholder()),
@@ -173,7 +172,7 @@ impl Work<'_> {
     async fn questions(&mut self, library: &Library, database: i64) -> Result<(), Error> {
         for question in library.in_order() {
             let key = Key::new(Kind::Question, &question.id);
-            let folder = question.id.split('/').next().unwrap_or_default();
+            let folder = question.folder();
             let Some(collection) = self.collection(folder) else {
                 self.leave(&key, &json!({"name": question.header.title}));
                 continue;
@@ -191,7 +190,11 @@ impl Work<'_> {
         let mut made = BTreeSet::new();
         for dashboard in library.dashboards.values() {
             let key = Key::new(Kind::Dashboard, &dashboard.id);
-            let standing = self.kept.get(&key).map(|kept| kept.id);
+            let standing = self.kept.get(&key);
+            if standing.is_some_and(|kept| self.is_thrown_away(kept)) {
+                continue;
+            }
+            let standing = standing.map(|kept| kept.id);
             let Some(collection) = self.collection(&dashboard.id) else {
                 continue;
             };
@@ -254,9 +257,8 @@ impl Work<'_> {
             return Ok(Some(id));
         };
         let edited = kept.edited();
-        if edited && kept.archived() && !self.options.overwrite {
+        if self.is_thrown_away(&kept) {
             self.step(&key, &body, Change::Trashed);
-            self.outcome.ids.remove(&key);
             return Ok(None);
         }
         self.outcome.ids.insert(key.clone(), kept.id);
@@ -293,6 +295,11 @@ impl Work<'_> {
         Ok(Some(kept.id))
     }
 
+    /// Whether a person has put something into the trash, and it is to stay there.
+    fn is_thrown_away(&self, kept: &Kept) -> bool {
+        kept.archived() && kept.edited() && !self.options.overwrite
+    }
+
     /// The collection of a folder, unless somebody threw it away.
     fn collection(&self, folder: &str) -> Option<i64> {
         let key = Key::new(Kind::Collection, folder);
@@ -316,7 +323,7 @@ impl Work<'_> {
 
     fn step(&mut self, key: &Key, body: &Json, change: Change) {
         self.outcome.steps.push(Step {
-            key: key.clone(),
+            subject: Subject::Kept(key.clone()),
             title: body["name"].as_str().unwrap_or_default().to_owned(),
             change,
         });

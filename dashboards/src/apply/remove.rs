@@ -22,7 +22,7 @@ impl Work<'_> {
             Kind::Dashboard => (0, 0),
             Kind::Question if takes_values(&kept.body) => (1, 0),
             Kind::Question => (2, 0),
-            Kind::Collection | Kind::Database => (3, usize::MAX - depth(kept)),
+            Kind::Collection => (3, usize::MAX - depth(kept)),
         });
         for kept in left {
             let key = kept.mark.key.clone();
@@ -52,9 +52,8 @@ impl Work<'_> {
         let items = self.client.get(&path).await?;
         let items = items["data"].as_array().map_or(&[][..], Vec::as_slice);
         Ok(items.iter().any(|item| {
-            let description = item["description"].as_str().unwrap_or_default();
             // Without writing, ours are still in it.
-            !self.options.look_only || Mark::split(description).1.is_none()
+            !self.options.look_only || Mark::split_of(item).1.is_none()
         }))
     }
 }

@@ -64,7 +64,7 @@ impl Writer<'_> {
             }),
             ..mark
         };
-        let (description, _) = Mark::split(body["description"].as_str().unwrap_or_default());
+        let (description, _) = Mark::split_of(&body);
         let mut put = json!({"description": mark.below(&description)});
         if key.kind == Kind::Collection {
             // Without it, Metabase takes it out of the trash.
@@ -78,7 +78,7 @@ impl Writer<'_> {
     /// Puts something into Metabase's trash.
     pub(super) async fn archive(&self, key: &Key, kept: &Kept) -> Result<(), Error> {
         let path = format!("{}/{}", kept::path(key.kind), kept.id);
-        let (description, _) = Mark::split(kept.body["description"].as_str().unwrap_or_default());
+        let (description, _) = Mark::split_of(&kept.body);
         let mark = Mark::unfinished(key, REMOVED);
         let body = json!({"archived": true, "description": mark.below(&description)});
         self.0.put(&path, &body).await?;

@@ -1,4 +1,5 @@
-//! The top of a question's file: TOML in SQL comments, up to the first line that is none.
+//! The top of a question's file: TOML in SQL comments, up to the first line that is neither comment nor
+//! blank.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,7 +22,7 @@ pub(super) fn split<T: DeserializeOwned>(file: &Path, text: &str) -> Result<(T, 
                 toml.push_str(comment.strip_prefix(' ').unwrap_or(comment));
                 toml.push('\n');
             }
-            _ if sql.is_empty() && line.trim().is_empty() && !toml.is_empty() => toml.push('\n'),
+            _ if sql.is_empty() && line.trim().is_empty() => toml.push('\n'),
             _ => {
                 sql.push_str(line);
                 sql.push('\n');
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_comments_at_the_top_are_the_header_and_the_rest_is_sql() {
-        let text = "-- title = \"Now\"\n\nselect 1 as a -- one\n-- not the header\nfrom t;\n";
+        let text = "\n-- title = \"Now\"\n\nselect 1 as a -- one\n-- not the header\nfrom t;\n";
         let (header, sql) = read(text).unwrap();
         assert_eq!(header.title, "Now");
         assert_eq!(sql, "select 1 as a -- one\n-- not the header\nfrom t");

@@ -118,7 +118,7 @@ impl Library {
     fn mistakes(&self) -> Vec<Mistake> {
         let mut wrong = self.same_titles();
         for question in self.questions.values() {
-            let folder = question.id.split('/').next().unwrap_or_default();
+            let folder = question.folder();
             let mut refuse = |reason: String| wrong.push(Mistake::new(&question.file, reason));
             if question.header.model != (folder == MODELS) {
                 refuse(format!(
@@ -165,7 +165,7 @@ impl Library {
     fn same_titles(&self) -> Vec<Mistake> {
         let mut seen: BTreeMap<(&str, &str), &Path> = BTreeMap::new();
         let questions = self.questions.values().map(|question| {
-            let folder = question.id.split('/').next().unwrap_or_default();
+            let folder = question.folder();
             (folder, question.header.title.as_str(), &question.file)
         });
         let dashboards = self

@@ -184,12 +184,12 @@ impl Question {
     /// # Errors
     /// A tag needs a value and has no default.
     pub fn by_default(&self) -> Result<String, String> {
-        fill(&self.sql, |name| {
-            self.header
-                .parameters
-                .get(name)
-                .and_then(Parameter::default_literal)
-        })
+        self.with(|_| None)
+    }
+
+    /// The folder it lies in.
+    pub fn folder(&self) -> &str {
+        folder_of(&self.id)
     }
 
     /// The SQL as it is asked when something has been chosen for every parameter.
@@ -318,6 +318,11 @@ pub(super) fn named_columns(settings: &toml::Table) -> Vec<(String, String)> {
         }
     }
     named
+}
+
+/// `live-sky` of `live-sky/positions`.
+pub fn folder_of(id: &str) -> &str {
+    id.split('/').next().unwrap_or_default()
 }
 
 /// `live-sky/positions` of `live-sky/positions.sql`.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use crate::Error;
+use crate::content::question::folder_of;
 use crate::content::{Dashboard, Library, Mistake, Mistakes, Question, dashboard};
 use crate::metabase::Client;
 use crate::metabase::kept::{self, Kept};
@@ -72,7 +73,7 @@ pub async fn export(
         writing.dashboard(id, dashboard)?;
     }
     for (key, kept) in &kept {
-        let folder = key.id.split('/').next().unwrap_or_default();
+        let folder = folder_of(&key.id);
         if key.kind == Kind::Question && asked(folder) && !kept.archived() {
             writing.question(&key.id, kept)?;
         }
@@ -139,7 +140,7 @@ impl Writing<'_> {
         if let Some(before) = before {
             let body = &kept.body;
             let database = query(&body["dataset_query"])["database"].as_i64();
-            let folder = id.split('/').next().unwrap_or_default();
+            let folder = folder_of(id);
             let collection = self.id(Kind::Collection, folder);
             let ids = self.ids();
             let wanted = wanted::question(
@@ -294,7 +295,7 @@ impl Names {
 
 /// A description without our line.
 pub(crate) fn description(body: &Json) -> String {
-    Mark::split(body["description"].as_str().unwrap_or_default()).0
+    Mark::split_of(body).0
 }
 
 /// A title as the name of a file.

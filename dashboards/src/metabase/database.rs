@@ -132,7 +132,8 @@ pub async fn tables(
     client
         .post(&format!("{path}/sync_schema"), &json!({}))
         .await?;
-    let deadline = Instant::now() + if again { limit.min(AGAIN) } else { limit };
+    let limit = if again { limit.min(AGAIN) } else { limit };
+    let deadline = Instant::now() + limit;
     while missing(&tables) && Instant::now() < deadline {
         sleep(PAUSE).await;
         let through = !again && complete(&client.get(&path).await?);

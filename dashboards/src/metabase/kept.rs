@@ -71,8 +71,7 @@ pub async fn all(client: &Client) -> Result<Inventory, Error> {
             reason: "it is no list".into(),
         })?;
         for item in items {
-            let description = item["description"].as_str().unwrap_or_default();
-            let (Some(mark), Some(id)) = (Mark::split(description).1, item["id"].as_i64()) else {
+            let (Some(mark), Some(id)) = (Mark::split_of(item).1, item["id"].as_i64()) else {
                 continue;
             };
             let copied = mark.found.as_ref().is_some_and(|found| found.id != id);
@@ -115,6 +114,5 @@ pub fn path(kind: Kind) -> &'static str {
         Kind::Collection => "api/collection",
         Kind::Question => "api/card",
         Kind::Dashboard => "api/dashboard",
-        Kind::Database => "api/database",
     }
 }

@@ -25,8 +25,6 @@ pub enum Kind {
     Question,
     /// A dashboard.
     Dashboard,
-    /// The connection to the tables, which is no file and has no line.
-    Database,
 }
 
 impl Kind {
@@ -36,7 +34,6 @@ impl Kind {
             Kind::Collection => "collection",
             Kind::Question => "question",
             Kind::Dashboard => "dashboard",
-            Kind::Database => "database",
         }
     }
 
@@ -128,6 +125,11 @@ impl Mark {
         }
     }
 
+    /// The same of a body of Metabase's.
+    pub fn split_of(body: &Json) -> (String, Option<Mark>) {
+        Mark::split(body["description"].as_str().unwrap_or_default())
+    }
+
     /// Reads `question live-sky/positions (4f6c2d1e-9a7b3c2d-41).`.
     fn parse(line: &str) -> Option<Mark> {
         let (key, rest) = line.split_once(" (")?;
@@ -165,11 +167,14 @@ impl fmt::Display for Mark {
 pub fn digest(value: &Json) -> String {
     let mut text = String::new();
     write_sorted(value, &mut text);
+    short_hash(&text, 6)
+}
+
+/// The first bytes of a text's SHA-256, in hexadecimal.
+pub(super) fn short_hash(text: &str, bytes: usize) -> String {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let first = hash.iter().take(bytes);
+    first.map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn write_sorted(value: &Json, out: &mut String) {

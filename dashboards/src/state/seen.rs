@@ -10,7 +10,7 @@ use super::mark::{Kind, Mark};
 /// The body without whatever is not ours to say, and without the mark.
 pub fn seen(kind: Kind, body: &Json) -> Json {
     let text = |key: &str| body[key].clone();
-    let description = Mark::split(body["description"].as_str().unwrap_or_default()).0;
+    let description = Mark::split_of(body).0;
     let common = json!({
         "name": text("name"),
         "description": description,
@@ -26,7 +26,6 @@ pub fn seen(kind: Kind, body: &Json) -> Json {
             "settings": text("visualization_settings"),
             "parameters": parameters(&body["parameters"]),
         }),
-        Kind::Database => json!({}),
         Kind::Dashboard => json!({
             "collection": text("collection_id"),
             "filters": parameters(&body["parameters"]),

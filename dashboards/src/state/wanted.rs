@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::mark::{Key, Kind};
+use super::mark::{Key, Kind, short_hash};
 use super::settings::{column_key, json_of, to_metabase};
 use crate::content::{Card, Click, Dashboard, Library, Parameter, ParameterKind, Question};
 
@@ -256,11 +256,7 @@ fn base_type(kind: ParameterKind) -> &'static str {
 
 /// Metabase's name of a filter, the same at every time.
 pub fn filter_id(dashboard: &str, filter: &str) -> String {
-    let hash = Sha256::digest(format!("{dashboard}#{filter}"));
-    hash.iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    short_hash(&format!("{dashboard}#{filter}"), 4)
 }
 
 /// An UUID, the same at every time.

@@ -205,6 +205,25 @@ async fn a_collection_that_a_person_threw_away_stays_there_with_all_that_is_new_
 }
 
 #[tokio::test]
+async fn nothing_links_to_a_dashboard_that_a_person_threw_away() {
+    let bench = Bench::applied().await;
+    let title = bench.library.dashboards["regions"].layout.title.clone();
+    bench
+        .double
+        .edit(boards_mut, &title, |board| board["archived"] = json!(true));
+    let said = bench.said(Default::default()).await;
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(said[0], "~ dashboard live-sky: cards");
+    assert!(
+        said[1].starts_with("! dashboard regions: somebody put it"),
+        "{said:?}"
+    );
+    assert_eq!(bench.said(LOOK).await.len(), 1);
+    bench.apply_with(OVERWRITE).await.unwrap();
+    assert!(bench.said(LOOK).await.is_empty());
+}
+
+#[tokio::test]
 async fn tabs_and_required_filters_are_edits_too() {
     let bench = Bench::applied().await;
     let title = bench.library.dashboards["regions"].layout.title.clone();

@@ -22,7 +22,9 @@
 --   block sql times_in_order: select * from country_stats where first_seen > last_seen
 --   warn range(avg_altitude, -500, 20000)
 --   warn range(avg_velocity, 0, 400)
---   warn sql unmapped_country: select * from country_stats where iso_a2 is null
+--   warn sql unmapped_country:
+--       select * from country_stats
+--       where origin_country not in (select origin_country from countries)
 
 -- @state
 create table if not exists country_day (

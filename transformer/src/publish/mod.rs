@@ -330,7 +330,15 @@ impl Publisher {
         for (job, written) in others {
             // What reads a table that is temporary, or lacked memory, is done on the first.
             let entry = match written {
-                Err(_) => write(engine, into, &job, at)?,
+                Err(error) => {
+                    let reason = service::fault::chain(&error);
+                    tracing::debug!(
+                        mart = job.mart.name,
+                        reason,
+                        "written again on the first connection"
+                    );
+                    write(engine, into, &job, at)?
+                }
                 Ok(entry) => entry,
             };
             marts.insert(job.mart.name.clone(), entry);

@@ -52,9 +52,11 @@ fn cost(job: &Job<'_>) -> f64 {
 /// Whether a mart reads a variable of a batch, which the second connection does not have.
 fn has_own_variables(mart: &Model) -> bool {
     [&mart.parts, &mart.select].into_iter().any(|sql| {
-        let mut named = sql.split("getvariable(").skip(1);
+        let sql = sql.to_ascii_lowercase();
+        let mut named = sql.split("getvariable").skip(1);
         named.any(|rest| {
-            let name = rest.trim_start().strip_prefix('\'');
+            let name = rest.trim_start().strip_prefix('(').map(str::trim_start);
+            let name = name.and_then(|name| name.strip_prefix('\''));
             let name = name.and_then(|name| name.split_once('\''));
             name.is_none_or(|(name, _)| !COMMON.contains(&name))
         })
@@ -91,8 +93,14 @@ mod tests {
         let models = Models::embedded().unwrap();
         let mut mart = models.get("kpi_history").unwrap().clone();
         assert!(!has_own_variables(&mart));
-        mart.select
-            .push_str(" and getvariable( 'first_day') is null");
-        assert!(has_own_variables(&mart));
+        let select = mart.select.clone();
+        for written in [
+            "getvariable( 'first_day')",
+            "GetVariable ('first_day')",
+            "getvariable(name)",
+        ] {
+            mart.select = format!("{select} and {written} is null");
+            assert!(has_own_variables(&mart), "{written}");
+        }
     }
 }
