@@ -240,19 +240,23 @@ async fn a_partition_that_was_paused_is_read_on_after_a_rebalance() {
             .with_short_session()
             .start()
     };
-    let mut group = vec![consumer("one"), consumer("other")];
+    let one = consumer("one");
     load.publish(1).await;
     expect_exactly(&warehouse, &load, LIMIT);
+    let alone = assignments(&one);
+    let mut group = vec![one, consumer("other")];
+    // Both have opened what the second one's coming has left them: one that had not would wait
+    // for the catalog before it reads, instead of pausing.
     e2e::wait("a group of two", LIMIT, || {
-        let all = group.iter().all(|process| assignments(process) >= 1);
-        all.then_some(())
+        (assignments(&group[0]) > alone && assignments(&group[1]) > 0).then_some(())
     });
+    let pauses = |process: &Process| process.metric("contrail_consumer_pauses_total");
+    let before: Vec<f64> = group.iter().map(pauses).collect();
     // With the catalog locked the buffer stays full, and the partition paused.
     let lock = Place::of(&warehouse).lock();
     load.publish(BACKLOG).await;
     let owner = e2e::wait("a pause", LIMIT, || {
-        let paused = |process: &Process| process.metric("contrail_consumer_pauses_total") >= 1.0;
-        group.iter().position(paused)
+        (0..group.len()).find(|&n| pauses(&group[n]) > before[n])
     });
     let owner = group.swap_remove(owner);
     group.remove(0).kill();
