@@ -59,11 +59,14 @@ settle_port() {
     echo "$port"
 }
 
+# is_server PID DIR: whether the process is there and this DIR's server.
+is_server() { tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF -- "contrail.dir=$2 "; }
+
 # running DIR: prints the server's pid if the process is there and still this DIR's.
 running() {
     local pid
     pid=$(cat "$1/pid" 2>/dev/null) || return 1
-    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "contrail.dir=$1 " || return 1
+    is_server "$pid" "$1" || return 1
     echo "$pid"
 }
 
@@ -100,7 +103,8 @@ tie() {
     (
         trap '' INT HUP TERM
         cat <&3 >/dev/null
-        [ "$(running "$1")" != "$pid" ] || kill -KILL "$pid"
+        # DIR may be gone by now: a test removes it when it ends.
+        ! is_server "$pid" "$1" || kill -KILL "$pid"
     ) 3<&0 </dev/null >/dev/null 2>&1 &
 }
 
