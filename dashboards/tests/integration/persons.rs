@@ -218,8 +218,21 @@ async fn nothing_links_to_a_dashboard_that_a_person_threw_away() {
         said[1].starts_with("! dashboard regions: somebody put it"),
         "{said:?}"
     );
+    let links_to_it = || {
+        let id = bench.double.find(boards, &title)["id"].clone();
+        let state = bench.double.lock();
+        let cards = state.dashboards.values();
+        let mut cards = cards.flat_map(|board| board["dashcards"].as_array().into_iter().flatten());
+        cards.any(|card| {
+            card["visualization_settings"]
+                .to_string()
+                .contains(&format!("\"targetId\":{id},"))
+        })
+    };
+    assert!(!links_to_it());
     assert_eq!(bench.said(LOOK).await.len(), 1);
     bench.apply_with(OVERWRITE).await.unwrap();
+    assert!(links_to_it());
     assert!(bench.said(LOOK).await.is_empty());
 }
 
