@@ -338,7 +338,9 @@ async fn a_mart_that_is_written_bit_by_bit_says_how_far_it_is_and_comes_to_an_en
         transformer.publish_scope(Scope::Due).await.unwrap();
         assert_eq!(said(&bench), expected);
     }
-    assert!(!transformer.publication_due(Scope::Due).await.unwrap());
+    // Other marts may have their turn by now.
+    let published = transformer.publish_scope(Scope::Due).await.unwrap();
+    assert!(!published.written.contains(&"slow_days".to_owned()));
 }
 
 /// A mart of which one part takes longer than all may together.
