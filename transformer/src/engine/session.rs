@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use duckdb::Connection;
 
@@ -63,10 +64,7 @@ impl Session {
 
     /// Runs statements.
     pub(crate) fn run(&self, action: &str, sql: &str) -> Result<(), Error> {
-        tracing::trace!(action, sql);
-        self.conn
-            .execute_batch(sql)
-            .map_err(Error::duck(format!("cannot {action}")))
+        timed(action, || self.conn.execute_batch(sql))
     }
 
     /// The single value of a query.
@@ -75,9 +73,7 @@ impl Session {
         action: &str,
         sql: &str,
     ) -> Result<T, Error> {
-        self.conn
-            .query_row(sql, [], |row| row.get(0))
-            .map_err(Error::duck(format!("cannot {action}")))
+        timed(action, || self.conn.query_row(sql, [], |row| row.get(0)))
     }
 
     /// The first column of a query.
@@ -86,12 +82,11 @@ impl Session {
         action: &str,
         sql: &str,
     ) -> Result<Vec<T>, Error> {
-        let read = || -> duckdb::Result<Vec<T>> {
+        timed(action, || {
             let mut statement = self.conn.prepare(sql)?;
             let rows = statement.query_map([], |row| row.get(0))?;
             rows.collect()
-        };
-        read().map_err(Error::duck(format!("cannot {action}")))
+        })
     }
 
     /// The numbers in the only row of a query, of which some may be null.
@@ -101,14 +96,15 @@ impl Session {
         sql: &str,
         columns: usize,
     ) -> Result<Vec<Option<f64>>, Error> {
-        self.conn
-            .query_row(sql, [], |row| (0..columns).map(|at| row.get(at)).collect())
-            .map_err(Error::duck(format!("cannot {action}")))
+        timed(action, || {
+            self.conn
+                .query_row(sql, [], |row| (0..columns).map(|at| row.get(at)).collect())
+        })
     }
 
     /// The parts of a mart that have changed, with the batch of the change if the model says it.
     pub(crate) fn parts(&self, mart: &Model) -> Result<Vec<(String, Option<i64>)>, Error> {
-        let read = || -> duckdb::Result<Vec<(String, Option<i64>)>> {
+        timed(&format!("list the changed parts of {}", mart.name), || {
             let mut statement = self.conn.prepare(&mart.parts)?;
             let mut rows = statement.query([])?;
             let mut parts = Vec::new();
@@ -120,11 +116,7 @@ impl Session {
                 parts.push((row.get(0)?, batch));
             }
             Ok(parts)
-        };
-        read().map_err(Error::duck(format!(
-            "cannot list the changed parts of {}",
-            mart.name
-        )))
+        })
     }
 
     /// Writes a query's result to a file and counts its rows.
@@ -135,4 +127,12 @@ impl Session {
         );
         self.value(&format!("write {name}"), &sql)
     }
+}
+
+/// Runs a statement, and says in the log how long it took.
+fn timed<T>(action: &str, run: impl FnOnce() -> duckdb::Result<T>) -> Result<T, Error> {
+    let began = Instant::now();
+    let done = run();
+    tracing::trace!(action, elapsed = ?began.elapsed(), "run");
+    done.map_err(Error::duck(format!("cannot {action}")))
 }
