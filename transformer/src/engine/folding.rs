@@ -115,7 +115,7 @@ impl Engine {
             closed,
             slots_from: self.slots_from()?,
             cell_degrees: self.cell_degrees,
-            threads: self.threads,
+            threads: self.threads.most,
         };
         self.empty_native_tables()?;
         let folded = fold::fold(&batch, &mut |piece| match piece {

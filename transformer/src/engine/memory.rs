@@ -48,6 +48,7 @@ impl Engine {
 
     /// Makes room for a step of so many rows, if they are many.
     pub(super) fn make_room(&self, rows: u64) -> Result<(), Error> {
+        self.use_threads(rows > BACKLOG_ROWS)?;
         if rows > BACKLOG_ROWS && !self.memory.is_backlog.get() {
             self.set_memory(&self.memory.backlog)?;
             self.memory.is_backlog.set(true);
@@ -132,6 +133,20 @@ mod tests {
         }
         let more = in_memory(&engine) - before;
         assert!(more < 1 << 20, "{more} bytes after 20 batches");
+    }
+
+    #[test]
+    fn small_steps_have_a_thread_for_each_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let threads = || -> i64 {
+            let sql = "select current_setting('threads')";
+            engine.value("ask for the threads", sql).unwrap()
+        };
+        for (rows, expected) in [(10_000, 1), (10_000_000, 2), (10_000, 1)] {
+            engine.make_room(rows).unwrap();
+            assert_eq!(threads(), expected, "{rows} rows");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - `missing`: days that the lake has and it has not.
 //! - `outlive`: daily aggregates, which a rebuild leaves alone.
 //! - `publishing`: what publishing needs.
+//! - `threads`: how many DuckDB uses.
 //! - `session`: one connection; a second one writes and audits half of a publication.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
@@ -21,6 +22,7 @@ mod outlive;
 mod publishing;
 mod session;
 mod state;
+mod threads;
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +59,7 @@ pub struct Engine {
     path: PathBuf,
     step_rows: u64,
     cell_degrees: f64,
-    threads: usize,
+    threads: threads::Threads,
     memory: memory::Memory,
     recent: folding::Recent,
     retention: Retention,
@@ -103,7 +105,7 @@ impl Engine {
             path,
             step_rows: config.step_rows.max(1),
             cell_degrees,
-            threads: config.threads.max(1) as usize,
+            threads: threads::Threads::new(config),
             memory: memory::Memory::new(config),
             recent: folding::Recent::default(),
             retention,

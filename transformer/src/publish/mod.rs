@@ -172,6 +172,7 @@ impl Publisher {
             .marts()
             .filter(|mart| self.is_written(mart, &totals, &request))
             .collect();
+        engine.use_threads(written.iter().any(|mart| self.is_long(mart, &totals)))?;
         if written.iter().any(|mart| mart.name == flights::MART) {
             engine.settle_flights(schema)?;
         }
@@ -386,6 +387,14 @@ impl Publisher {
             _ if is_record(mart) || self.before(mart, totals).is_none() => true,
             Some(only) => only.contains(&mart.name),
             None => self.turn(mart, totals, request.scope),
+        }
+    }
+
+    /// Whether it takes long to write a mart, as far as that is known.
+    fn is_long(&self, mart: &Model, totals: &Totals) -> bool {
+        match self.before(mart, totals) {
+            Some((_, entry)) => entry.duration > LONG,
+            None => true,
         }
     }
 
