@@ -1,7 +1,9 @@
 //! Audits as publishing uses them.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -121,34 +123,54 @@ impl Auditor {
         let written = subject.marts.iter();
         let written = written.filter(|(_, entry)| !entry.written.is_empty());
         let written: Vec<&str> = written.map(|(mart, _)| mart.as_str()).collect();
-        // Two connections take every other one.
         let looks = Looks {
             audits: &self.audits,
             subject,
             files,
             refused,
         };
-        let every_other = |from: usize| written.iter().copied().skip(from).step_by(2);
+        // Two connections take one mart after the other; what is temporary is on the first.
+        let next = AtomicUsize::new(0);
+        let turns = || iter::from_fn(|| written.get(next.fetch_add(1, Ordering::Relaxed)).copied());
         let (twin, span) = (engine.twin(), tracing::Span::current());
-        let (findings, others) = thread::scope(|scope| {
-            let (looks, marts) = (&looks, every_other(1));
+        let (own, others) = thread::scope(|scope| {
+            let (looks, turns) = (&looks, &turns);
             let others = scope.spawn(move || {
                 let _entered = span.entered();
-                looks.findings(&twin.session(), marts)
+                looks.findings(&twin.session(), turns())
             });
-            let own = looks.findings(engine.session(), every_other(0));
+            let own = self
+                .findings_of_views(engine, looks)
+                .and_then(|mut findings| {
+                    findings.extend(looks.findings(engine.session(), turns())?);
+                    Ok(findings)
+                });
             let others = others.join();
             (
                 own,
                 others.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             )
         });
-        let mut findings = findings?;
+        let mut findings = own?;
         findings.extend(others?);
-        if let Some(arrived) = subject.arrived.filter(|arrived| !arrived.files.is_empty()) {
-            engine.run("show what arrived", &files.show(arrived))?;
+        findings.sort_by_cached_key(|finding| {
+            let audits = self.audits.iter();
+            let same = |audit: &Audit| {
+                audit.mart == finding.audit.mart && audit.name == finding.audit.name
+            };
+            audits.into_iter().position(same)
+        });
+        Ok(findings)
+    }
+
+    /// Those of views over the lake, on what arrived.
+    fn findings_of_views(&self, engine: &Engine, looks: &Looks<'_>) -> Result<Vec<Finding>, Error> {
+        let mut findings = Vec::new();
+        let arrived = looks.subject.arrived;
+        if let Some(arrived) = arrived.filter(|arrived| !arrived.files.is_empty()) {
+            engine.run("show what arrived", &looks.files.show(arrived))?;
             for view in engine.models().views() {
-                self.findings_of_view(engine, view, &files, &refused, &mut findings)?;
+                self.findings_of_view(engine, view, looks, &mut findings)?;
             }
         }
         Ok(findings)
@@ -158,13 +180,12 @@ impl Auditor {
         &self,
         engine: &Engine,
         view: &Model,
-        files: &Files<'_>,
-        refused: &Files<'_>,
+        looks: &Looks<'_>,
         findings: &mut Vec<Finding>,
     ) -> Result<(), Error> {
         let of_view = self.audits.iter().filter(|audit| audit.mart == view.name);
         let audits: Vec<&Audit> = of_view.collect();
-        let Some(tables) = files.tables_of_view(engine.models(), view) else {
+        let Some(tables) = looks.files.tables_of_view(engine.models(), view) else {
             return Ok(());
         };
         let action = format!("audit {}", view.name);
@@ -187,7 +208,8 @@ impl Auditor {
                 _ => value,
             };
             let Some(value) = value else { continue };
-            findings.push(finding(audit, value, || refused.shown_by_readers(audit)));
+            let shown = || looks.refused.shown_by_readers(audit);
+            findings.push(finding(audit, value, shown));
         }
         Ok(())
     }

@@ -157,7 +157,8 @@ impl Files<'_> {
         // In their order: what is read stands before who reads it.
         for view in models.views().filter(|view| views.contains(&view.name)) {
             let (name, select) = (identifier(&view.name), &view.select);
-            tables.push(format!("{name} as materialized ({select})"));
+            // What is asked of it once is not computed beyond what is asked.
+            tables.push(format!("{name} as not materialized ({select})"));
         }
         Some(format!("with {}", tables.join(", ")))
     }
