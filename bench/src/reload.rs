@@ -100,8 +100,8 @@ async fn one_size(folder: &Path, span: Span) -> anyhow::Result<Vec<Figure>> {
 async fn poll(transformer: &mut Transformer, every_mart: bool) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let refreshed = transformer.refresh().await?;
-    transformer.publish(every_mart).await?;
-    let took = began.elapsed();
+    let counted = began.elapsed();
+    let took = counted + transformer.publish(every_mart).await?.duration;
     match refreshed {
         Some(refreshed) if refreshed.rows == AIRCRAFT as u64 => Ok(took),
         other => bail!("{AIRCRAFT} new rows were to be counted: {other:?}"),
