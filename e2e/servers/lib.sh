@@ -11,6 +11,10 @@
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/contrail
 script=$(basename "$0")
+# For Java: most of what a server does in a test is to start, and code that is compiled well takes
+# longer to compile than it runs.
+# shellcheck disable=SC2034
+quick_start=-XX:TieredStopAtLevel=1
 
 die() {
     echo "$script: $*" >&2
