@@ -98,6 +98,7 @@ secret_value() {
     kubectl get secret "$2" --namespace "$1" --output go-template="{{.data.$3 | base64decode}}"
 }
 # Whom Metabase is set up with, unless .env names another.
+# shellcheck disable=SC2034
 default_admin=admin@contrail.local
 
 # A cluster that nobody named is only taken where it is a Minikube.
