@@ -49,12 +49,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 pub use config::{Config, ConsumerConfig};
-use persist::ANSWER_LIMIT;
-
 pub use error::ConsumerError;
 pub use progress::{Progress, Summary};
 
 use link::Shared;
+use persist::ANSWER_LIMIT;
 use pipeline::{Parts, Pipeline};
 use progress::Reporter;
 use source::Source;
@@ -149,5 +148,27 @@ struct EndsWithMe(Shutdown);
 impl Drop for EndsWithMe {
     fn drop(&mut self) {
         self.0.trigger();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use service::config::Secret;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_catalog_that_says_nothing_at_the_start_is_left() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = LakeConfig {
+            catalog_uri: Secret::new(format!("postgresql://me:secret@{address}/lake")),
+            ..LakeConfig::in_folder(folder.path())
+        };
+        let error = open(&config).await.err().unwrap();
+        assert!(matches!(error, ConsumerError::NoAnswer(_)), "{error}");
     }
 }

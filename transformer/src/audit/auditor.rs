@@ -154,11 +154,10 @@ impl Auditor {
         let mut findings = own?;
         findings.extend(others?);
         findings.sort_by_cached_key(|finding| {
-            let audits = self.audits.iter();
             let same = |audit: &Audit| {
                 audit.mart == finding.audit.mart && audit.name == finding.audit.name
             };
-            audits.into_iter().position(same)
+            self.audits.iter().position(same)
         });
         Ok(findings)
     }

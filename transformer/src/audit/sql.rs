@@ -157,8 +157,7 @@ impl Files<'_> {
         // In their order: what is read stands before who reads it.
         for view in models.views().filter(|view| views.contains(&view.name)) {
             let (name, select) = (identifier(&view.name), &view.select);
-            // What is asked of it once is not computed beyond what is asked.
-            tables.push(format!("{name} as not materialized ({select})"));
+            tables.push(format!("{name} as materialized ({select})"));
         }
         Some(format!("with {}", tables.join(", ")))
     }

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Whether a backlog is being counted, or was and is not published yet.
-    pub(super) fn is_backlog(&self) -> bool {
+    pub(crate) fn is_backlog(&self) -> bool {
         self.memory.is_backlog.get()
     }
 

@@ -64,7 +64,7 @@ impl Session {
 
     /// Runs statements.
     pub(crate) fn run(&self, action: &str, sql: &str) -> Result<(), Error> {
-        timed(action, || self.conn.execute_batch(sql))
+        timed(action, sql, || self.conn.execute_batch(sql))
     }
 
     /// The single value of a query.
@@ -73,7 +73,9 @@ impl Session {
         action: &str,
         sql: &str,
     ) -> Result<T, Error> {
-        timed(action, || self.conn.query_row(sql, [], |row| row.get(0)))
+        timed(action, sql, || {
+            self.conn.query_row(sql, [], |row| row.get(0))
+        })
     }
 
     /// The first column of a query.
@@ -82,7 +84,7 @@ impl Session {
         action: &str,
         sql: &str,
     ) -> Result<Vec<T>, Error> {
-        timed(action, || {
+        timed(action, sql, || {
             let mut statement = self.conn.prepare(sql)?;
             let rows = statement.query_map([], |row| row.get(0))?;
             rows.collect()
@@ -96,7 +98,7 @@ impl Session {
         sql: &str,
         columns: usize,
     ) -> Result<Vec<Option<f64>>, Error> {
-        timed(action, || {
+        timed(action, sql, || {
             self.conn
                 .query_row(sql, [], |row| (0..columns).map(|at| row.get(at)).collect())
         })
@@ -104,7 +106,8 @@ impl Session {
 
     /// The parts of a mart that have changed, with the batch of the change if the model says it.
     pub(crate) fn parts(&self, mart: &Model) -> Result<Vec<(String, Option<i64>)>, Error> {
-        timed(&format!("list the changed parts of {}", mart.name), || {
+        let action = format!("list the changed parts of {}", mart.name);
+        timed(&action, &mart.parts, || {
             let mut statement = self.conn.prepare(&mart.parts)?;
             let mut rows = statement.query([])?;
             let mut parts = Vec::new();
@@ -130,9 +133,9 @@ impl Session {
 }
 
 /// Runs a statement, and says in the log how long it took.
-fn timed<T>(action: &str, run: impl FnOnce() -> duckdb::Result<T>) -> Result<T, Error> {
+fn timed<T>(action: &str, sql: &str, run: impl FnOnce() -> duckdb::Result<T>) -> Result<T, Error> {
     let began = Instant::now();
     let done = run();
-    tracing::trace!(action, elapsed = ?began.elapsed(), "run");
+    tracing::trace!(action, elapsed = ?began.elapsed(), sql, "run");
     done.map_err(Error::duck(format!("cannot {action}")))
 }

@@ -172,7 +172,8 @@ impl Publisher {
             .marts()
             .filter(|mart| self.is_written(mart, &totals, &request))
             .collect();
-        engine.use_threads(written.iter().any(|mart| self.is_long(mart, &totals)))?;
+        let long = written.iter().any(|mart| self.is_long(mart, &totals));
+        engine.use_threads(long || engine.is_backlog())?;
         if written.iter().any(|mart| mart.name == flights::MART) {
             engine.settle_flights(schema)?;
         }
@@ -390,12 +391,10 @@ impl Publisher {
         }
     }
 
-    /// Whether it takes long to write a mart, as far as that is known.
+    /// Whether a mart is one of the large ones, and takes long to write as far as that is known.
     fn is_long(&self, mart: &Model, totals: &Totals) -> bool {
-        match self.before(mart, totals) {
-            Some((_, entry)) => entry.duration > LONG,
-            None => true,
-        }
+        let before = self.before(mart, totals);
+        mart.publish != Publish::Always && before.is_none_or(|(_, entry)| entry.duration > LONG)
     }
 
     /// Whether a mart's turn has come to be written anew.
