@@ -1,159 +1,137 @@
 #!/usr/bin/env python3
-"""Makes the marts as a pipeline on pandas does it: everything is read again, every time.
+"""Makes the marts as the pipeline did that Contrail replaces: everything again through pandas,
+every time.
 
     pandas_reload.py CATALOG_DB OUTPUT_DB
 
-Reads the rows of the table's current snapshot, cleans them (position present and in range, each
-(icao24, snapshot_time) once), computes country_stats, hourly_activity, aircraft_stats and
-flight_density_grid with groupby, and writes them as tables of a new DuckDB file.
+Its steps, one after the other, each with a connection of its own: the whole table becomes one
+DataFrame (pyiceberg's `scan().to_pandas()`); that is copied into a DuckDB file as it is; rows with
+a position in range, each once, become a second table with derived columns; of that country_stats,
+hourly_activity, aircraft_stats and flight_density_grid are made.
 
-It is helped where that is easy: only the columns that are needed are read, by as many threads as
-there are cores, and texts as categories, over which groupby is fastest.
-
-Prints JSON: seconds of each step and in all, and of CPU time; rows, the highest resident memory in bytes, and for
-each table its rows and the sum of its counts, to be held against other computations.
+Prints what it took (see measured.py).
 """
 
-import json
-import resource
 import sys
-import time
 from pathlib import Path
 
 import duckdb
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from measured import Measured
 from pyiceberg.catalog.sql import SqlCatalog
 
-COLUMNS = [
-    "icao24", "callsign", "origin_country", "snapshot_time",
-    "latitude", "longitude", "baro_altitude", "velocity", "on_ground",
-]
-TEXTS = ["icao24", "callsign", "origin_country"]
+CLEANED = """
+    select distinct
+        * replace (trim(callsign) as callsign),
+        case
+            when on_ground then 'ground'
+            when baro_altitude < 3000 then 'low'
+            when baro_altitude < 9000 then 'medium'
+            else 'high'
+        end as altitude_category,
+        case
+            when velocity is null then null
+            when velocity < 100 then 'slow'
+            when velocity < 250 then 'medium'
+            else 'fast'
+        end as speed_category,
+        date_trunc('hour', snapshot_time) as fetch_hour,
+        date_trunc('day', snapshot_time) as fetch_date,
+    from raw_flight_data
+    where latitude between -90 and 90 and longitude between -180 and 180
+"""
+
+MARTS = {
+    "country_stats": ("total_observations", """
+        select
+            origin_country,
+            count(*) as total_observations,
+            count(distinct icao24) as unique_aircraft,
+            avg(baro_altitude) as avg_altitude,
+            avg(velocity) as avg_velocity,
+            min(snapshot_time) as first_seen,
+            max(snapshot_time) as last_seen,
+            count(*) filter (where on_ground) as ground_count,
+            count(*) filter (where not on_ground) as airborne_count,
+        from cleaned_flights
+        where origin_country is not null
+        group by origin_country
+        order by total_observations desc
+    """),
+    "hourly_activity": ("total_flights", """
+        select
+            fetch_hour,
+            count(*) as total_flights,
+            count(distinct icao24) as unique_aircraft,
+            avg(baro_altitude) as avg_altitude,
+            avg(velocity) as avg_velocity,
+            count(*) filter (where on_ground) as ground_count,
+            count(*) filter (where not on_ground) as airborne_count,
+        from cleaned_flights
+        group by fetch_hour
+        order by fetch_hour
+    """),
+    "aircraft_stats": ("total_observations", """
+        select
+            icao24,
+            callsign,
+            origin_country,
+            count(*) as total_observations,
+            avg(baro_altitude) as avg_altitude,
+            max(baro_altitude) as max_altitude,
+            avg(velocity) as avg_velocity,
+            max(velocity) as max_velocity,
+            min(snapshot_time) as first_seen,
+            max(snapshot_time) as last_seen,
+            count(*) filter (where on_ground) as ground_observations,
+            count(*) filter (where not on_ground) as airborne_observations,
+        from cleaned_flights
+        group by icao24, callsign, origin_country
+        order by total_observations desc
+    """),
+    "flight_density_grid": ("flight_count", """
+        select
+            floor(latitude) as lat_grid,
+            floor(longitude) as lon_grid,
+            count(*) as flight_count,
+            count(distinct icao24) as unique_aircraft,
+            avg(baro_altitude) as avg_altitude,
+        from cleaned_flights
+        where not on_ground
+        group by lat_grid, lon_grid
+        having flight_count > 5
+        order by flight_count desc
+    """),
+}
 
 
 def main() -> int:
     catalog_db, output = Path(sys.argv[1]), Path(sys.argv[2])
     output.unlink(missing_ok=True)
-    began, began_cpu = time.perf_counter(), time.process_time()
-    seconds = {}
-
-    def lap(name: str) -> None:
-        seconds[name] = time.perf_counter() - began - sum(seconds.values())
-
-    states = read(catalog_db)
-    rows = len(states)
-    lap("read")
-    states = cleaned(states)
-    lap("clean")
-    tables = {
-        "country_stats": country_stats(states),
-        "hourly_activity": hourly_activity(states),
-        "aircraft_stats": aircraft_stats(states),
-        "flight_density_grid": flight_density_grid(states),
-    }
-    lap("aggregate")
-    with duckdb.connect(str(output)) as database:
-        for name, table in tables.items():
-            database.register("incoming", table)
-            database.execute(f"create table {name} as select * from incoming")
-    lap("write")
-    counts = {
-        "country_stats": "total_observations",
-        "hourly_activity": "total_flights",
-        "aircraft_stats": "total_observations",
-        "flight_density_grid": "flight_count",
-    }
-    print(json.dumps({
-        "seconds": time.perf_counter() - began,
-        "cpu_seconds": time.process_time() - began_cpu,
-        "steps": seconds,
-        "rows": rows,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "tables": {
-            name: [len(tables[name]), int(tables[name][column].sum())]
-            for name, column in counts.items()
-        },
-    }))
+    reload(catalog_db, output)
     return 0
 
 
-def read(catalog_db: Path) -> pd.DataFrame:
+def reload(catalog_db: Path, output: Path) -> None:
+    measured = Measured()
     catalog = SqlCatalog("contrail", uri=f"sqlite:///{catalog_db.resolve()}")
-    table = catalog.load_table("aviation.flight_states")
-    paths = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
-    parts = [pq.read_table(path, columns=COLUMNS, read_dictionary=TEXTS) for path in paths]
-    rows = pa.concat_tables(parts).unify_dictionaries()
-    parts.clear()
-    # Each column is freed when it has become one of pandas.
-    return rows.to_pandas(split_blocks=True, self_destruct=True)
-
-
-def cleaned(states: pd.DataFrame) -> pd.DataFrame:
-    in_range = states["latitude"].between(-90, 90) & states["longitude"].between(-180, 180)
-    return states[in_range].drop_duplicates(["icao24", "snapshot_time"])
-
-
-def with_flags(states: pd.DataFrame) -> pd.DataFrame:
-    on_ground = states["on_ground"]
-    return states.assign(ground=on_ground.eq(True), airborne=on_ground.eq(False))
-
-
-def country_stats(states: pd.DataFrame) -> pd.DataFrame:
-    countries = with_flags(states).groupby("origin_country", observed=True)
-    return countries.agg(
-        total_observations=("icao24", "size"),
-        unique_aircraft=("icao24", "nunique"),
-        avg_altitude=("baro_altitude", "mean"),
-        avg_velocity=("velocity", "mean"),
-        first_seen=("snapshot_time", "min"),
-        last_seen=("snapshot_time", "max"),
-        ground_count=("ground", "sum"),
-        airborne_count=("airborne", "sum"),
-    ).reset_index()
-
-
-def hourly_activity(states: pd.DataFrame) -> pd.DataFrame:
-    hours = with_flags(states).groupby(states["snapshot_time"].dt.floor("h").rename("fetch_hour"))
-    return hours.agg(
-        total_flights=("icao24", "size"),
-        unique_aircraft=("icao24", "nunique"),
-        avg_altitude=("baro_altitude", "mean"),
-        avg_velocity=("velocity", "mean"),
-        ground_count=("ground", "sum"),
-        airborne_count=("airborne", "sum"),
-    ).reset_index()
-
-
-def aircraft_stats(states: pd.DataFrame) -> pd.DataFrame:
-    key = ["icao24", "callsign", "origin_country"]
-    aircraft = with_flags(states).groupby(key, observed=True, dropna=False)
-    return aircraft.agg(
-        total_observations=("snapshot_time", "size"),
-        avg_altitude=("baro_altitude", "mean"),
-        max_altitude=("baro_altitude", "max"),
-        avg_velocity=("velocity", "mean"),
-        max_velocity=("velocity", "max"),
-        first_seen=("snapshot_time", "min"),
-        last_seen=("snapshot_time", "max"),
-        ground_observations=("ground", "sum"),
-        airborne_observations=("airborne", "sum"),
-    ).reset_index()
-
-
-def flight_density_grid(states: pd.DataFrame) -> pd.DataFrame:
-    airborne = states[states["on_ground"].eq(False)]
-    cells = airborne.groupby([
-        (airborne["latitude"] // 1).rename("lat_grid"),
-        (airborne["longitude"] // 1).rename("lon_grid"),
-    ])
-    grid = cells.agg(
-        flight_count=("icao24", "size"),
-        unique_aircraft=("icao24", "nunique"),
-        avg_altitude=("baro_altitude", "mean"),
-    ).reset_index()
-    return grid[grid["flight_count"] > 5]
+    states = catalog.load_table("aviation.flight_states").scan().to_pandas()
+    rows = len(states)
+    measured.lap("read")
+    with duckdb.connect(str(output)) as database:
+        database.execute("create table raw_flight_data as select * from states")
+    del states
+    measured.lap("copy")
+    with duckdb.connect(str(output)) as database:
+        database.execute(f"create table cleaned_flights as {CLEANED}")
+    measured.lap("clean")
+    tables = {}
+    for name, (counted, query) in MARTS.items():
+        with duckdb.connect(str(output)) as database:
+            database.execute(f"create table {name} as {query}")
+            sums = f"select count(*), sum({counted})::bigint from {name}"
+            tables[name] = database.execute(sums).fetchone()
+    measured.lap("aggregate")
+    measured.report(rows, tables)
 
 
 if __name__ == "__main__":

@@ -153,6 +153,21 @@ pub fn own_cpu() -> Duration {
     cpu(&stat).unwrap_or_default()
 }
 
+/// Memory that a program may take without another being swapped out, in bytes.
+///
+/// # Errors
+/// When Linux does not say it.
+pub fn free_memory() -> anyhow::Result<u64> {
+    let path = "/proc/meminfo";
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let free = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = free.and_then(|free| free.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let kibibytes = kibibytes.with_context(|| format!("{path} does not say MemAvailable"))?;
+    Ok(kibibytes * 1024)
+}
+
 /// The most memory this process has had resident since [`reset_own_peak`], in bytes.
 pub fn own_peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

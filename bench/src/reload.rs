@@ -1,5 +1,8 @@
 //! `pandas`: one more poll through the transformer, against making the marts anew with pandas
 //! from the same lake, at growing sizes of the lake.
+//!
+//! There are two peers: what the pipeline did that Contrail replaces, and as little as pandas can
+//! do it with.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +15,7 @@ use transformer::Transformer;
 
 use crate::history::{History, Span};
 use crate::input::{AIRCRAFT, DAY, INTERVAL, NOON};
-use crate::process::{mebibytes, own_cpu};
+use crate::process::{free_memory, mebibytes, own_cpu};
 use crate::report::{Aim, Figure};
 use crate::sample::Sample;
 use crate::{Scale, progress};
@@ -24,7 +27,12 @@ const POLLS: usize = 7;
 /// Polls before the clock runs.
 const WARM_UP: usize = 2;
 
-/// What `peers/pandas_reload.py` prints.
+/// The way of the pipeline that Contrail replaces.
+const AS_BEFORE: &str = "pandas_reload.py";
+/// The quickest way there is with pandas.
+const HELPED: &str = "pandas_groupby.py";
+
+/// What a peer prints.
 #[derive(Debug, Deserialize)]
 struct Reload {
     seconds: f64,
@@ -48,18 +56,25 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
         &[1_000_000, 10_000_000],
     );
     let mut figures = Vec::new();
+    let mut smaller = None;
     for rows in sizes {
         let polls = rows / AIRCRAFT as i64;
         let span = Span {
             days: DAYS,
             step: DAYS * DAY / polls,
         };
-        figures.extend(one_size(&folder, span).await?);
+        figures.extend(one_size(&folder, span, &mut smaller).await?);
     }
     Ok(figures)
 }
 
-async fn one_size(folder: &Path, span: Span) -> anyhow::Result<Vec<Figure>> {
+/// Measures one size. `smaller` is what the peer that does as before said at a smaller one, by
+/// which it is known whether it fits in memory.
+async fn one_size(
+    folder: &Path,
+    span: Span,
+    smaller: &mut Option<Reload>,
+) -> anyhow::Result<Vec<Figure>> {
     let mut history = History::make(folder, span).await?;
     // pandas knows no retention: the marts are to be of all rows.
     history.config.transformer.retention = Duration::ZERO;
@@ -70,15 +85,16 @@ async fn one_size(folder: &Path, span: Span) -> anyhow::Result<Vec<Figure>> {
     let newest = transformer.status().as_of;
     let mut next = newest.map_or(NOON, |time| time.timestamp()).max(NOON);
     let (mut quick, mut full) = (Vec::new(), Vec::new());
-    let mut cpu = Vec::new();
+    let mut cpu = Duration::ZERO;
     for number in 0..2 * (WARM_UP + POLLS) {
         let every_mart = number % 2 == 1;
         next += INTERVAL;
         history.append(next).await?;
         let cpu_before = own_cpu();
         let took = poll(&mut transformer, every_mart).await?;
-        if number >= 2 * WARM_UP && every_mart {
-            cpu.push(own_cpu().saturating_sub(cpu_before));
+        if number >= 2 * WARM_UP && !every_mart {
+            // The system counts in hundredths of a second: only the mean says something.
+            cpu += own_cpu().saturating_sub(cpu_before) / POLLS as u32;
         }
         if number >= 2 * WARM_UP {
             let times = if every_mart { &mut full } else { &mut quick };
@@ -87,13 +103,20 @@ async fn one_size(folder: &Path, span: Span) -> anyhow::Result<Vec<Figure>> {
     }
     let rows = transformer.status().rows;
     drop(transformer);
-    progress("making the same marts with pandas");
-    let reload = reload(&history)?;
-    if reload.rows != rows {
-        bail!("pandas read {} rows of {rows}", reload.rows);
-    }
-    same_marts(&history, &reload)?;
-    Ok(figures(&reload, &quick, &full, &cpu))
+    let needed = smaller.as_ref().map_or(0, |smaller| {
+        u64::saturating_mul(smaller.peak_bytes, rows) / smaller.rows.max(1)
+    });
+    let free = free_memory()?;
+    let refused = (needed > free).then(|| {
+        let [needed, free] = [needed, free].map(mebibytes);
+        format!("as before would need {needed:.0} MiB of {free:.0} free ones: not run, and pandas helped stands for it")
+    });
+    let before = match refused {
+        None => Ok(&*smaller.insert(reload(&history, AS_BEFORE, rows)?)),
+        Some(refused) => Err(refused),
+    };
+    let helped = reload(&history, HELPED, rows)?;
+    Ok(figures(before, &helped, [&quick, &full], cpu))
 }
 
 /// Counts and publishes one poll, as the service does it.
@@ -108,12 +131,15 @@ async fn poll(transformer: &mut Transformer, every_mart: bool) -> anyhow::Result
     }
 }
 
-fn reload(history: &History) -> anyhow::Result<Reload> {
+/// Runs a peer, which must make the marts that are published, of so many rows.
+fn reload(history: &History, program: &str, rows: u64) -> anyhow::Result<Reload> {
+    progress(&format!("making the same marts with {program}"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.with_file_name(".tools").join("readers/bin/python");
     let warehouse = PathBuf::from(&history.config.lake.warehouse);
     let output = Command::new(&python)
-        .arg(root.join("peers/pandas_reload.py"))
+        .arg("-B")
+        .arg(root.join("peers").join(program))
         .arg(warehouse.join("catalog.db"))
         .arg(warehouse.with_file_name("pandas.duckdb"))
         .output()
@@ -127,9 +153,15 @@ fn reload(history: &History) -> anyhow::Result<Reload> {
         let said = String::from_utf8_lossy(&output.stderr);
         let memory = "killed by a signal: as a rule there was not enough memory";
         let said = if said.is_empty() { memory.into() } else { said };
-        bail!("pandas ended with {}: {said}", output.status);
+        bail!("{program} ended with {}: {said}", output.status);
     }
-    serde_json::from_slice(&output.stdout).context("cannot read what the peer printed")
+    let reload: Reload =
+        serde_json::from_slice(&output.stdout).context("cannot read what the peer printed")?;
+    if reload.rows != rows {
+        bail!("{program} read {} rows of {rows}", reload.rows);
+    }
+    same_marts(history, &reload)?;
+    Ok(reload)
 }
 
 /// Sees that pandas has computed what the transformer has published.
@@ -152,52 +184,63 @@ fn same_marts(history: &History, reload: &Reload) -> anyhow::Result<()> {
 }
 
 fn figures(
-    reload: &Reload,
-    quick: &[Duration],
-    full: &[Duration],
-    cpu: &[Duration],
+    before: Result<&Reload, String>,
+    helped: &Reload,
+    [quick, full]: [&[Duration]; 2],
+    cpu: Duration,
 ) -> Vec<Figure> {
-    let size = format!("{:.0} M rows", reload.rows as f64 / 1e6);
+    let size = format!("{:.0} M rows", helped.rows as f64 / 1e6);
+    let named = |what: &str| format!("{size}: {what}");
     let (quick, full) = (Sample::milliseconds(quick), Sample::milliseconds(full));
-    // The mean: the system counts CPU time in hundredths of a second.
-    let cpu = cpu.iter().sum::<Duration>().as_secs_f64() * 1e3 / cpu.len() as f64;
-    let reloaded = reload.seconds * 1e3;
+    let everything = before.as_ref().ok().map(|reload| {
+        let what = named("everything again, as before");
+        Figure::new(STAGE, what, reload.seconds * 1e3, "ms").note(steps(reload))
+    });
+    // Who is quicker may stand for who does not fit in memory.
+    let (plain, refused) = match before {
+        Ok(reload) => (reload, String::new()),
+        Err(refused) => (helped, refused),
+    };
+    let over = |reload: &Reload, poll: &Sample| reload.seconds * 1e3 / poll.median();
+    let cpu = cpu.as_secs_f64() * 1e3;
+    let figures = vec![
+        Figure::new(STAGE, named("pandas helped"), helped.seconds * 1e3, "ms").note(steps(helped)),
+        Figure::median(STAGE, named("one more poll"), &quick, "ms")
+            .note("as the service does it; large marts wait"),
+        Figure::new(
+            STAGE,
+            named("as before over a poll"),
+            over(plain, &quick),
+            "×",
+        )
+        .aim(Aim::AtLeast(100.0))
+        .note(&refused),
+        Figure::new(
+            STAGE,
+            named("the same by CPU time"),
+            plain.cpu_seconds * 1e3 / cpu,
+            "×",
+        )
+        .note(format!("{:.1} s and {cpu:.0} ms", plain.cpu_seconds)),
+        Figure::new(
+            STAGE,
+            named("pandas helped over a poll"),
+            over(helped, &quick),
+            "×",
+        ),
+        Figure::median(STAGE, named("one more poll, every mart"), &full, "ms"),
+        Figure::new(STAGE, named("as before over that"), over(plain, &full), "×")
+            .aim(Aim::AtLeast(100.0))
+            .note(&refused),
+    ];
+    everything.into_iter().chain(figures).collect()
+}
+
+fn steps(reload: &Reload) -> String {
     let steps = reload.steps.iter();
     let steps: Vec<String> = steps
         .map(|(name, seconds)| format!("{name} {seconds:.1} s"))
         .collect();
-    vec![
-        Figure::new(STAGE, format!("{size}: everything again"), reloaded, "ms").note(format!(
-            "{}; {:.0} MiB",
-            steps.join(", "),
-            mebibytes(reload.peak_bytes)
-        )),
-        Figure::median(
-            STAGE,
-            format!("{size}: one more poll, every mart"),
-            &full,
-            "ms",
-        ),
-        Figure::new(
-            STAGE,
-            format!("{size}: pandas over that"),
-            reloaded / full.median(),
-            "×",
-        )
-        .aim(Aim::AtLeast(100.0)),
-        Figure::new(
-            STAGE,
-            format!("{size}: the same by CPU time"),
-            reload.cpu_seconds * 1e3 / cpu,
-            "×",
-        )
-        .note(format!("{:.1} s and {cpu:.0} ms", reload.cpu_seconds)),
-        Figure::new(
-            STAGE,
-            format!("{size}: pandas over a poll as the service does it"),
-            reloaded / quick.median(),
-            "×",
-        )
-        .note(format!("{:.0} ms; large marts wait", quick.median())),
-    ]
+    let memory = mebibytes(reload.peak_bytes);
+    format!("{}; {memory:.0} MiB", steps.join(", "))
 }
