@@ -6,7 +6,7 @@
 #[path = "../../consumer/tests/commit/suite.rs"]
 mod suite;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -111,34 +111,65 @@ async fn of_three_consumers_one_is_killed_under_load_and_the_marts_have_every_ro
     // What they committed on their way out must not be there twice either.
     table.expect_exactly(&load, LIMIT);
 
-    let rows = count_in_marts(setup.folder(), &setup.warehouse(), server.url());
-    assert_eq!(rows, load.rows());
+    let marts = Marts::of(&setup, server.url());
+    marts.publish();
+    assert_eq!(marts.rows(), Ok(load.rows()));
     assert!(!setup.warehouse().join("catalog.db").exists());
 }
 
-/// Publishes the marts of the lake, and counts their rows.
-fn count_in_marts(folder: &Path, warehouse: &Path, url: &str) -> u64 {
-    let folder_of = |key: &str| format!("transformer.{key}={}", folder.join(key).display());
-    let settings = [
-        format!("lake.warehouse={}", warehouse.display()),
-        folder_of("analytics"),
-        folder_of("published"),
-        folder_of("logs"),
-        catalog(url),
-    ];
-    let set = settings.iter().flat_map(|setting| ["--set", setting]);
-    let arguments = ["once"].into_iter().chain(set.clone());
-    let mut transformer = Process::start(folder, "transformer", "transformer", arguments, &[]);
-    assert!(transformer.wait(LIMIT).success(), "{}", transformer.log());
-    let sql = "select sum(aircraft_total) from kpi_history";
-    let output = Command::new(program("transformer"))
-        .args(["query", sql, "--format", "csv"])
-        .args(set)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let rows = text.lines().last().and_then(|line| line.parse().ok());
-    rows.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+/// A transformer of the lake, its folders in `setup`'s.
+struct Marts {
+    folder: PathBuf,
+    settings: Vec<String>,
+}
+
+impl Marts {
+    fn of(setup: &Setup, url: &str) -> Marts {
+        let folder = setup.folder();
+        let folder_of = |key: &str| format!("transformer.{key}={}", folder.join(key).display());
+        Marts {
+            folder: folder.to_owned(),
+            settings: vec![
+                format!("lake.warehouse={}", setup.warehouse().display()),
+                folder_of("analytics"),
+                folder_of("published"),
+                folder_of("logs"),
+                catalog(url),
+            ],
+        }
+    }
+
+    fn start(&self, command: &str) -> Process {
+        let set = self.settings.iter();
+        let set = set.flat_map(|setting| ["--set", setting.as_str()]);
+        let arguments = std::iter::once(command).chain(set);
+        Process::start(&self.folder, "transformer", "transformer", arguments, &[])
+    }
+
+    /// Publishes them.
+    fn publish(&self) {
+        let mut transformer = self.start("once");
+        assert!(transformer.wait(LIMIT).success(), "{}", transformer.log());
+    }
+
+    /// The rows that are counted in them, or what was said instead.
+    fn rows(&self) -> Result<u64, String> {
+        let sql = "select sum(aircraft_total) from kpi_history";
+        let output = Command::new(program("transformer"))
+            .args(["query", sql, "--format", "csv"])
+            .args(self.settings.iter().flat_map(|setting| ["--set", setting]))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let rows = text.lines().last().and_then(|line| line.parse().ok());
+        rows.ok_or_else(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn expect_all_of(&self, load: &Load) {
+        e2e::wait("every row in the marts", LIMIT, || {
+            (self.rows() == Ok(load.rows())).then_some(())
+        });
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,16 +211,23 @@ async fn a_server_that_says_nothing_is_told_of_left_and_loses_nothing() {
     let mut load = setup.load(2, 500).await;
     let start = |name: &str| setup.consumer(name).set(&catalog(&url)).start();
     let consumer = start("consumer");
+    let marts = Marts::of(&setup, &url);
+    let transformer = marts.start("run");
     load.publish(1).await;
     table.expect_exactly(&load, LIMIT);
+    marts.expect_all_of(&load);
 
     let other = suspend_in_a_commit(&server, &mut load).await;
     expect_not_ready(&consumer, "waiting to commit");
     expect_not_ready(&consumer, "no answer within 60 s");
+    expect_not_ready(&transformer, "no answer within 60 s");
     server.resume();
     block_in_place(|| drop(other));
     table.expect_exactly(&load, LIMIT);
     expect_ready(&consumer);
+    marts.expect_all_of(&load);
+    expect_ready(&transformer);
+    transformer.stop();
 
     let other = suspend_in_a_commit(&server, &mut load).await;
     let asked = Instant::now();

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lake::LakeError;
 use service::fault::{Fault, Faulty};
@@ -13,6 +14,9 @@ pub enum Error {
     /// The catalog or its files failed.
     #[error("cannot read the lake")]
     Lake(#[from] LakeError),
+    /// The catalog says nothing.
+    #[error("the catalog: no answer within {} s", .0.as_secs())]
+    NoAnswer(Duration),
     /// A manifest of a table could not be read.
     #[error("cannot read the changes of table {table}")]
     Changes {
@@ -329,7 +333,10 @@ impl Faulty for Error {
             | Error::Audit { .. }
             | Error::AmbiguousRun { .. }
             | Error::Query(_) => Fault::Configuration,
-            Error::Changes { .. } | Error::File { .. } | Error::Duck { .. } => Fault::Dependency,
+            Error::NoAnswer(_)
+            | Error::Changes { .. }
+            | Error::File { .. }
+            | Error::Duck { .. } => Fault::Dependency,
             Error::Notify(error) => error.fault(),
             Error::Generation { .. }
             | Error::FileGone(_)
@@ -343,7 +350,8 @@ impl Faulty for Error {
         match self {
             Error::Lake(error) => error.retryable(),
             Error::Postgres(error) => error.retryable(),
-            Error::Changes { .. }
+            Error::NoAnswer(_)
+            | Error::Changes { .. }
             | Error::File { .. }
             | Error::Duck { .. }
             | Error::Blocked { .. } => true,

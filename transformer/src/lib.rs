@@ -11,6 +11,7 @@
 //!
 //! In reading order:
 //! - [`config`]: the `[transformer]` section.
+//! - `catalog`: the lake's catalog, which may not answer.
 //! - [`changes`]: what the lake has that was not counted yet; all that is read from Iceberg.
 //! - [`models`]: the SQL files under `models/`, parsed.
 //! - `fold`: the rows of a batch, added up in one pass into compact tables.
@@ -31,6 +32,7 @@
 pub mod api;
 pub mod audit;
 pub mod cases;
+mod catalog;
 pub mod changes;
 pub mod cli;
 pub mod config;

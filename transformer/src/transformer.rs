@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use lake::Lake;
 use serde::Serialize;
 use service::notify::Notifier;
 
 use crate::audit::Auditor;
+use crate::catalog::Catalog;
 use crate::changes::{self, Changes};
 pub use crate::engine::Counted as Refreshed;
 use crate::engine::{Engine, Totals};
@@ -26,7 +26,7 @@ pub(crate) const TRY_REFUSED_AGAIN: Duration = Duration::from_secs(300);
 /// An open transformer: the one writer of its folders.
 #[derive(Debug)]
 pub struct Transformer {
-    lake: Lake,
+    catalog: Catalog,
     works: Arc<Mutex<Works>>,
     schema: SourceSchema,
     step_rows: u64,
@@ -77,7 +77,7 @@ impl Transformer {
 
     /// As [`open`](Self::open), with somebody to tell what needs a person.
     pub async fn open_with(config: &Config, notifier: Notifier) -> Result<Transformer, Error> {
-        let lake = Lake::open(&config.lake).await?;
+        let catalog = Catalog::open(&config.lake).await?;
         let section = config.transformer.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let engine = Engine::open(&section)?;
@@ -97,7 +97,7 @@ impl Transformer {
         });
         let (works, totals, generation) = opened.await??;
         Ok(Transformer {
-            lake,
+            catalog,
             works: Arc::new(Mutex::new(works)),
             schema: SourceSchema::flight_states(),
             step_rows: config.transformer.step_rows.max(1),
@@ -112,7 +112,8 @@ impl Transformer {
     /// Counts the next rows of the lake, at most about `transformer.step_rows`; `None` when all
     /// are counted. Readers see nothing of it until [`publish`](Self::publish).
     pub async fn refresh(&mut self) -> Result<Option<Refreshed>, Error> {
-        let Some(table) = self.lake.load(contract::names::FLIGHT_STATES_TABLE).await? else {
+        let table = contract::names::FLIGHT_STATES_TABLE;
+        let Some(table) = self.catalog.load(table).await? else {
             return Ok(None);
         };
         let location = table.metadata_location().map(str::to_owned);
