@@ -58,7 +58,7 @@ create table if not exists aircraft_parts (
 insert into aircraft_day_waiting by name
 select utc_date(hour) as day, * exclude (hour) from new_aircraft_hours;
 
--- Which parts of the mart a batch has changed: 64 by the beginning of the address, and one for
+-- Which parts of the mart a batch has changed: 16 by the first digit of the address, and one for
 -- those that are none.
 merge into aircraft_parts as known
 using (
@@ -93,48 +93,49 @@ where day between getvariable('forget_from') and getvariable('forget_to');
 -- @settle
 set variable first_waiting_day = (select min(day) from aircraft_day_waiting);
 
-merge into aircraft_day as known
-using (
-    with waiting as (
-        select * from aircraft_day_waiting
-    )
-    select
-        day,
-        aircraft,
-        callsign,
-        origin_country,
-        sum(observations)::bigint as observations,
-        sum(altitude_sum) as altitude_sum,
-        sum(altitude_count)::bigint as altitude_count,
-        max(altitude_max) as altitude_max,
-        sum(velocity_sum) as velocity_sum,
-        sum(velocity_count)::bigint as velocity_count,
-        max(velocity_max) as velocity_max,
-        min(first_seen) as first_seen,
-        max(last_seen) as last_seen,
-        sum(ground)::bigint as ground,
-        sum(airborne)::bigint as airborne,
-    from waiting
-    group by all
-) as fresh
-on known.day = fresh.day
-    and known.aircraft = fresh.aircraft
-    and known.callsign is not distinct from fresh.callsign
-    and known.origin_country is not distinct from fresh.origin_country
-    and known.day >= getvariable('first_waiting_day')
-when matched then update set
-    observations = known.observations + fresh.observations,
-    altitude_sum = known.altitude_sum + fresh.altitude_sum,
-    altitude_count = known.altitude_count + fresh.altitude_count,
-    altitude_max = greatest(known.altitude_max, fresh.altitude_max),
-    velocity_sum = known.velocity_sum + fresh.velocity_sum,
-    velocity_count = known.velocity_count + fresh.velocity_count,
-    velocity_max = greatest(known.velocity_max, fresh.velocity_max),
-    first_seen = least(known.first_seen, fresh.first_seen),
-    last_seen = greatest(known.last_seen, fresh.last_seen),
-    ground = known.ground + fresh.ground,
-    airborne = known.airborne + fresh.airborne
-when not matched then insert by name;
+-- Rows are taken out and put back rather than updated: an update of a row loads all of its columns
+-- again, in no order, which takes a hundred times as long where memory is short.
+create or replace temp table aircraft_day_settled as
+with waiting as (
+    select * from aircraft_day_waiting
+),
+known as (
+    select *
+    from aircraft_day
+    where day >= getvariable('first_waiting_day')
+),
+together as (
+    select * from waiting
+    union all
+    select * from known semi join waiting using (day, aircraft)
+)
+select
+    day,
+    aircraft,
+    callsign,
+    origin_country,
+    sum(observations)::bigint as observations,
+    sum(altitude_sum) as altitude_sum,
+    sum(altitude_count)::bigint as altitude_count,
+    max(altitude_max) as altitude_max,
+    sum(velocity_sum) as velocity_sum,
+    sum(velocity_count)::bigint as velocity_count,
+    max(velocity_max) as velocity_max,
+    min(first_seen) as first_seen,
+    max(last_seen) as last_seen,
+    sum(ground)::bigint as ground,
+    sum(airborne)::bigint as airborne,
+from together
+group by all
+order by day, aircraft;
+
+delete from aircraft_day
+where day >= getvariable('first_waiting_day')
+    and (day, aircraft) in (select day, aircraft from aircraft_day_settled);
+
+insert into aircraft_day by name select * from aircraft_day_settled;
+
+drop table aircraft_day_settled;
 
 delete from aircraft_day_waiting;
 
@@ -147,8 +148,8 @@ where last_batch > getvariable('published_batch')
 with days as (
     select *
     from aircraft_day
-    where aircraft >= getvariable('part')::bigint * 262144
-        and (aircraft < (getvariable('part')::bigint + 1) * 262144 or getvariable('part') = '64')
+    where aircraft >= getvariable('part')::bigint * 1048576
+        and (aircraft < (getvariable('part')::bigint + 1) * 1048576 or getvariable('part') = '16')
 ),
 others as (
     select * from other_aircraft

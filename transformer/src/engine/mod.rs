@@ -47,9 +47,9 @@ const CHECKPOINT_AFTER: u64 = 16 << 20;
 /// made there costs no write.
 pub(crate) const LAKE: &str = "lake";
 
-/// Raised when the engine's own tables change: then, as with other models, everything is counted
+/// Raised when the engine's own tables or macros change: then, as with other models, everything is counted
 /// again.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
 
 /// The open private database. Dropping it lets go of the folder.
 pub struct Engine {
@@ -175,7 +175,7 @@ impl Engine {
             create or replace macro utc_date(t) as
                 date '1970-01-01' + (epoch_us(t) // 86400000000)::integer;
             create or replace macro aircraft_part(number) as
-                least(number // 262144, 64)::integer;
+                least(number // 1048576, 16)::integer;
             create or replace macro position_region(lat, lon) as
                 case {boxes} else 'Other' end;"
         ))
