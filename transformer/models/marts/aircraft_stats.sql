@@ -126,8 +126,7 @@ select
     sum(ground)::bigint as ground,
     sum(airborne)::bigint as airborne,
 from together
-group by all
-order by day, aircraft;
+group by all;
 
 delete from aircraft_day
 where day >= getvariable('first_waiting_day')
