@@ -22,7 +22,7 @@ use crate::{Scale, progress};
 
 const STAGE: &str = "pandas";
 const DAYS: i64 = 30;
-/// Polls after which every mart is published, the large ones too.
+/// Polls of each kind: without and with the large marts.
 const POLLS: usize = 7;
 /// Polls before the clock runs.
 const WARM_UP: usize = 2;
