@@ -87,6 +87,8 @@ impl Scale {
 }
 
 fn main() -> ExitCode {
+    // As the program `contrail` does it.
+    service::heaps::limit(2);
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => service::fault::exit_with(error),

@@ -15,23 +15,12 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    share_one_heap();
+    // One poll every some seconds is not worth a heap for each thread.
+    service::heaps::limit(1);
     let args = Args::parse();
     service::cli::run(
         &args.service,
         &[DEFAULTS],
         |config: Config, health, shutdown| producer::run(config, health, shutdown, None),
     )
-}
-
-/// Lets all threads allocate from one heap. By default glibc gives each of them its own, so that
-/// each of Tokio's and librdkafka's would in turn hold on to a whole poll's memory; one poll
-/// every some seconds is not worth that.
-fn share_one_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it only sets a number, and no other thread runs yet. Should it be refused, more
-    // memory is used.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
 }

@@ -6,7 +6,7 @@
 //! What can fail meanwhile is tried again by [`retry`] or said in one line by [`fault`], and what
 //! a person should look at is sent by [`notify`]. [`data_folder`] guards the local folder against
 //! a second process by a [`lock`], [`span_file`] gives a piece of work a log file of its own, and
-//! [`crash`] marks the steps at which tests kill a service. [`tls`] is for whoever makes an HTTP
+//! [`crash`] marks the steps at which tests kill a service; [`heaps`] keeps memory low. [`tls`] is for whoever makes an HTTP
 //! client, and [`registry`] for whoever asks a schema registry.
 //!
 //! Nothing here knows Kafka, Iceberg or DuckDB: this crate has no sibling dependency.
@@ -32,4 +32,5 @@ pub mod notify;
 
 pub mod crash;
 pub mod data_folder;
+pub mod heaps;
 pub mod lock;

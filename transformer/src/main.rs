@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // One for each of DuckDB's connections.
+    service::heaps::limit(2);
     transformer::cli::main()
 }
