@@ -2,7 +2,7 @@
 //! OpenSky: with the simulator in the same process, and with the simulator beside it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -10,6 +10,7 @@ use crate::input::{AIRCRAFT, INTERVAL};
 use crate::process::{Process, Usage, mebibytes};
 use crate::producer_stage::simulator;
 use crate::report::{Aim, Figure};
+use crate::sample::Sample;
 use crate::{Scale, progress};
 
 const STAGE: &str = "pipeline";
@@ -18,6 +19,8 @@ const POLL: Duration = Duration::from_secs(INTERVAL as u64);
 const WARM_UP: Duration = Duration::from_secs(INTERVAL as u64 * 3 / 2);
 /// The second one starts so much later, so that they do not work at the same moments.
 const APART: Duration = Duration::from_secs(10);
+/// How often memory is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 const ENDING: Duration = Duration::from_secs(60);
 
 /// A pipeline that runs.
@@ -29,6 +32,9 @@ struct Running {
 /// What one used.
 struct Measured {
     cpu: Duration,
+    written: u64,
+    /// Resident memory once a second, in MiB.
+    resident: Sample,
     usage: Usage,
 }
 
@@ -41,7 +47,7 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
     std::fs::create_dir_all(&folder)?;
     // A folder of its own: what an earlier run left there would count.
     let folder = tempfile::tempdir_in(folder)?;
-    let polls = scale.pick(6, 2);
+    let polls = scale.pick(20, 2);
     let span = POLL * polls;
     progress(&format!(
         "two pipelines run for {} s",
@@ -68,6 +74,15 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
                 .note(note),
         );
         figures.push(
+            Figure::median(
+                STAGE,
+                format!("{what}: resident memory, p50"),
+                &measured.resident,
+                "MiB",
+            )
+            .aim(Aim::AtMost(300.0)),
+        );
+        figures.push(
             Figure::new(STAGE, format!("{what}: resident memory, peak"), peak, "MiB")
                 .aim(Aim::AtMost(300.0))
                 .note(format!(
@@ -76,6 +91,13 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
                     mebibytes(measured.usage.anonymous)
                 )),
         );
+        let written = mebibytes(measured.written) / f64::from(polls);
+        figures.push(Figure::new(
+            STAGE,
+            format!("{what}: written to disk, each poll"),
+            written,
+            "MiB",
+        ));
     }
     Ok(figures)
 }
@@ -120,7 +142,12 @@ async fn follow(running: Running, span: Duration) -> anyhow::Result<Measured> {
     let Running { process, data } = running;
     tokio::time::sleep(WARM_UP).await;
     let before = process.usage()?;
-    tokio::time::sleep(span).await;
+    let mut resident = Vec::new();
+    let end = Instant::now() + span;
+    while Instant::now() < end {
+        tokio::time::sleep(LOOK.min(end.saturating_duration_since(Instant::now()))).await;
+        resident.push(mebibytes(process.usage()?.resident));
+    }
     let usage = process.usage()?;
     tokio::task::block_in_place(|| process.end(ENDING))?;
     let published = data.join("published");
@@ -138,6 +165,8 @@ async fn follow(running: Running, span: Duration) -> anyhow::Result<Measured> {
     }
     Ok(Measured {
         cpu: usage.cpu.saturating_sub(before.cpu),
+        written: usage.written.saturating_sub(before.written),
+        resident: Sample::new(resident),
         usage,
     })
 }

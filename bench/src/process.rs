@@ -31,6 +31,8 @@ pub struct Usage {
     pub resident_peak: u64,
     /// Resident memory now without pages of files, in bytes.
     pub anonymous: u64,
+    /// Bytes it has caused to be written to disk.
+    pub written: u64,
 }
 
 impl Process {
@@ -131,7 +133,8 @@ impl Process {
         let ended = || format!("{} has ended:\n{}", self.name, self.log());
         let status = fs::read_to_string(file("status")).with_context(ended)?;
         let stat = fs::read_to_string(file("stat")).with_context(ended)?;
-        usage(&status, &stat).with_context(|| format!("cannot read what {} uses", self.name))
+        let io = fs::read_to_string(file("io")).with_context(ended)?;
+        usage(&status, &stat, &io).with_context(|| format!("cannot read what {} uses", self.name))
     }
 
     fn log(&self) -> String {
@@ -172,7 +175,8 @@ pub fn free_memory() -> anyhow::Result<u64> {
 pub fn own_peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    usage(&status, &stat).map_or(0, |usage| usage.resident_peak)
+    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    usage(&status, &stat, &io).map_or(0, |usage| usage.resident_peak)
 }
 
 /// Lets the peak of this process's resident memory begin anew.
@@ -181,7 +185,7 @@ pub fn reset_own_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-fn usage(status: &str, stat: &str) -> Option<Usage> {
+fn usage(status: &str, stat: &str, io: &str) -> Option<Usage> {
     let bytes = |name: &str| -> Option<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
@@ -192,6 +196,9 @@ fn usage(status: &str, stat: &str) -> Option<Usage> {
         resident: bytes("VmRSS:")?,
         resident_peak: bytes("VmHWM:")?,
         anonymous: bytes("RssAnon:")?,
+        written: io
+            .lines()
+            .find_map(|line| line.strip_prefix("write_bytes:")?.trim().parse().ok())?,
     })
 }
 
@@ -219,11 +226,13 @@ mod tests {
     fn reads_what_linux_writes() {
         let status = "Name:\tx\nVmHWM:\t 4096 kB\nVmRSS:\t 2048 kB\nRssAnon:\t 1024 kB\n";
         let stat = "7 (odd) name) S 1 7 7 0 -1 4 0 0 0 0 150 50 0 0 20 0 9 0 1 1 1";
-        let found = usage(status, stat).unwrap();
+        let io = "rchar: 1\nwrite_bytes: 8192\ncancelled_write_bytes: 4096\n";
+        let found = usage(status, stat, io).unwrap();
         assert_eq!(found.cpu, Duration::from_secs(2));
         assert_eq!(mebibytes(found.resident_peak), 4.0);
         assert_eq!(mebibytes(found.resident), 2.0);
         assert_eq!(mebibytes(found.anonymous), 1.0);
-        assert_eq!(usage("", stat), None);
+        assert_eq!(found.written, 8192);
+        assert_eq!(usage("", stat, io), None);
     }
 }

@@ -210,7 +210,7 @@ fn session(
 ) -> Result<ExitCode, Error> {
     let mut config = command.load(common, own)?;
     if common.print_config {
-        display::print(&config::print(&config));
+        display::print(&config::print(&config))?;
         return Ok(ExitCode::SUCCESS);
     }
     config.validate()?;
@@ -253,7 +253,7 @@ fn session(
 fn replay(common: &CommonArgs, args: ReplayArgs) -> Result<ExitCode, Error> {
     let config = Command::Replay.load(common, &[])?;
     if common.print_config {
-        display::print(&config::print(&config));
+        display::print(&config::print(&config))?;
         return Ok(ExitCode::SUCCESS);
     }
     config.validate()?;
@@ -284,7 +284,7 @@ fn replay(common: &CommonArgs, args: ReplayArgs) -> Result<ExitCode, Error> {
 
 fn query(args: QueryArgs) -> Result<ExitCode, Error> {
     let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
-    display::print(&inspect::query(&data, &args.sql, args.format)?);
+    display::print(&inspect::query(&data, &args.sql, args.format)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -295,21 +295,21 @@ fn export(args: ExportCommand) -> Result<ExitCode, Error> {
 }
 
 fn lineage(args: &LineageArgs) -> Result<ExitCode, Error> {
-    display::print(&args.of(None)?);
+    display::print(&args.of(None)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn runs(args: RunsCommand) -> Result<ExitCode, Error> {
     let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
     let folder = DataFolder::view(&data)?;
-    display::print(&args.runs.of(&home::run_logs(&folder))?);
+    display::print(&args.runs.of(&home::run_logs(&folder))?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn status(args: StatusArgs) -> Result<ExitCode, Error> {
     let data = inspect::choose(args.data, &[LIVE_DATA, DEMO_DATA, REPLAY_DATA])?;
     let status = runtime()?.block_on(inspect::status(&data))?;
-    display::print(&status.to_string());
+    display::print(&status.to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -409,6 +409,10 @@ fn replayed(summary: &replay::Summary, data: &Path) -> String {
     );
     for (count, what) in [
         (summary.present, "were there already"),
+        (
+            summary.older,
+            "are in the lake, but older than the marts keep detail of (transformer.retention)",
+        ),
         (summary.repeated, "repeat another one"),
         (summary.skipped, "were left out, see above"),
     ] {

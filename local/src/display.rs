@@ -7,6 +7,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use service::config::LogConfig;
 use service::telemetry::{self, TelemetryError};
 
+use crate::error::Error;
+
 /// How often a status line moves while nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 /// How often the log says how far things are, where there is no terminal.
@@ -45,9 +47,12 @@ impl Display {
         telemetry::init_to(config, move || AboveBars(bars.clone()))
     }
 
-    /// Writes a line to stdout, above the status line.
+    /// Writes a line to stdout, above the status line. What it says is no reason to end a session.
     pub fn say(&self, text: &str) {
-        self.bars.suspend(|| print(&format!("{text}\n")));
+        let said = self.bars.suspend(|| print(&format!("{text}\n")));
+        if let Err(error) = said {
+            tracing::warn!("{}", service::fault::chain(&error));
+        }
     }
 
     /// A line of text that is written again and again until it is dropped; unseen where there
@@ -73,11 +78,16 @@ impl Display {
 }
 
 /// Writes to stdout. A reader that has gone away, as `head` does, is no reason to fail.
-pub fn print(text: &str) {
+///
+/// # Errors
+/// When it cannot be written to, as on a full disk.
+pub fn print(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    let _ = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
+    }
 }
 
 impl Default for Display {

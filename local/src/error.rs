@@ -49,6 +49,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Standard output cannot be written to.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
     /// The system gives no threads.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
@@ -142,11 +145,28 @@ impl Faulty for Error {
                 Fault::Configuration
             }
             Error::File { .. }
+            | Error::Output(_)
             | Error::Runtime(_)
             | Error::Broker(_)
             | Error::Registry(_)
             | Error::NotDrained { .. } => Fault::Dependency,
             Error::Incomplete { .. } | Error::Ended(_) | Error::Panicked(_) => Fault::Internal,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Error::Config(error) => error.remedy(),
+            Error::Telemetry(error) => error.remedy(),
+            Error::Http(error) => error.remedy(),
+            Error::DataFolder(error) => error.remedy(),
+            Error::Notify(error) => error.remedy(),
+            Error::Producer(error) => error.remedy(),
+            Error::Consumer(error) => error.remedy(),
+            Error::Transformer(error) => error.remedy(),
+            Error::Lake(error) => error.remedy(),
+            Error::Recording(error) => error.remedy(),
+            _ => None,
         }
     }
 }

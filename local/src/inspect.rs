@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,18 +36,28 @@ pub enum Format {
 /// one where something was published last.
 ///
 /// # Errors
-/// When none is named and none is there.
+/// When none is named and none is there, or one cannot be looked into.
 pub fn choose(named: Option<PathBuf>, candidates: &[&str]) -> Result<PathBuf, Error> {
     if let Some(named) = named {
         return Ok(named);
     }
-    let published = |candidate: &&str| {
+    let mut published = Vec::new();
+    for candidate in candidates {
         let path = PathBuf::from(candidate);
         let current = path.join("published").join("CURRENT");
-        let modified = fs::metadata(current).and_then(|metadata| metadata.modified());
-        Some((modified.ok()?, path))
-    };
-    let newest = candidates.iter().filter_map(published).max();
+        match fs::metadata(&current).and_then(|metadata| metadata.modified()) {
+            Ok(modified) => published.push((modified, path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(Error::Transformer(transformer::Error::File {
+                    action: "read",
+                    path: current,
+                    source,
+                }));
+            }
+        }
+    }
+    let newest = published.into_iter().max();
     newest
         .map(|(_, path)| path)
         .ok_or_else(|| Error::NoData(candidates.iter().map(|c| (*c).to_owned()).collect()))
@@ -62,7 +73,7 @@ pub fn query(data: &Path, sql: &str, format: Format) -> Result<String, Error> {
     Ok(match format {
         Format::Table => result.to_table(),
         Format::Csv => result.to_csv(),
-        Format::Json => format!("{}\n", result.to_json()),
+        Format::Json => format!("{}\n", result.to_json()?),
     })
 }
 
@@ -74,7 +85,7 @@ pub struct Status {
     /// Where the holder can be asked, and what it answered.
     service: Option<(String, String)>,
     lake: Option<LakeStatus>,
-    marts: Option<transformer::Status>,
+    marts: Option<transformer::query::PublishedStatus>,
     now: DateTime<Utc>,
 }
 

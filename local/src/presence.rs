@@ -1,10 +1,21 @@
-//! Which polls are in the marts with all their rows.
+//! Which polls are in the marts, or in the lake, with all their rows.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::Utc;
+use contract::names::FLIGHT_STATES_TABLE;
+use lake::{Lake, LakeConfig};
+use transformer::changes::{self, Changes, LakeFile};
 
 use crate::error::Error;
 use crate::recordings::Recording;
+
+/// Recordings that the lake is asked for at once: what is asked for has bounded memory so.
+const AT_ONCE: usize = 200;
+const SECONDS_PER_DAY: i64 = 86_400;
+const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Times of polls in seconds since the epoch, with the different aircraft of each.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,7 +28,39 @@ impl Presence {
     /// When the marts cannot be read.
     pub async fn read(published: PathBuf) -> Result<Presence, Error> {
         let sql = "select epoch(snapshot_time)::bigint, aircraft_total::bigint from kpi_history";
-        let task = tokio::task::spawn_blocking(move || transformer::query(&published, sql));
+        Presence::of(published, sql.to_owned()).await
+    }
+
+    /// Asks the lake's own files for the times of `recordings`, with the views of what is
+    /// published open. The marts forget detail, the lake does not.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn in_lake(
+        lake: &LakeConfig,
+        published: PathBuf,
+        recordings: &[Recording],
+    ) -> Result<Presence, Error> {
+        let mut all = Presence::default();
+        if recordings.is_empty() {
+            return Ok(all);
+        }
+        let files = files(lake).await?;
+        // In the order of their time, as a scan gives them.
+        for some in recordings.chunks(AT_ONCE) {
+            let times = some.iter().map(|recording| recording.time);
+            let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
+                continue;
+            };
+            if let Some(sql) = polls_of(&files, first, last) {
+                all.0.extend(Presence::of(published.clone(), sql).await?.0);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn of(published: PathBuf, sql: String) -> Result<Presence, Error> {
+        let task = tokio::task::spawn_blocking(move || transformer::query(&published, &sql));
         let found = match task.await {
             Ok(Ok(found)) => found,
             Ok(Err(transformer::Error::NotPublished(_))) => return Ok(Presence::default()),
@@ -40,11 +83,88 @@ impl Presence {
         let found = self.0.get(&recording.time).copied().unwrap_or(0);
         found >= recording.aircraft
     }
+
+    /// Whether a recording is of a day whose detail leaves by a retention, which is whole days
+    /// back from the newest poll.
+    pub fn is_older(&self, recording: &Recording, retention: Duration) -> bool {
+        let kept = retention.as_secs().div_ceil(SECONDS_PER_DAY as u64);
+        let (Some(newest), Ok(kept @ 1..)) = (self.0.keys().max(), i64::try_from(kept)) else {
+            return false;
+        };
+        // A poll of the future is an error of a clock: no day leaves for it.
+        let newest = (*newest).min(Utc::now().timestamp() + SECONDS_PER_DAY);
+        let day = |time: i64| time.div_euclid(SECONDS_PER_DAY);
+        day(recording.time) <= day(newest) - kept
+    }
+}
+
+/// The files of the lake, with the times in them.
+async fn files(lake: &LakeConfig) -> Result<Vec<LakeFile>, Error> {
+    let Some(table) = Lake::open(lake).await?.load(FLIGHT_STATES_TABLE).await? else {
+        return Ok(Vec::new());
+    };
+    match changes::since(&table, None, u64::MAX).await? {
+        // Without a watermark it is all there is.
+        Changes::Rebuild { files, .. } => Ok(files),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The query for the polls between two times, if there are files that may have them.
+fn polls_of(files: &[LakeFile], first: i64, last: i64) -> Option<String> {
+    let reaches = |file: &&LakeFile| {
+        let (from, to) = (
+            first.saturating_mul(MICROS_PER_SECOND),
+            last.saturating_mul(MICROS_PER_SECOND),
+        );
+        file.first_time.is_none_or(|time| time <= to)
+            && file.last_time.is_none_or(|time| time >= from)
+    };
+    let paths = files.iter().filter(reaches);
+    let paths: Vec<String> = paths
+        .map(|file| format!("'{}'", file.path.replace('\'', "''")))
+        .collect();
+    if paths.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "select epoch(snapshot_time)::bigint, count(distinct icao24)::bigint
+        from read_parquet([{}], union_by_name = true)
+        where snapshot_time between to_timestamp({first}) and to_timestamp({last})
+        group by all",
+        paths.join(", ")
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn detail_leaves_by_whole_days_back_from_the_newest_poll() {
+        // 2025-06-15 12:00 UTC.
+        let noon = 1_749_988_800;
+        let presence = Presence(HashMap::from([(noon, 1)]));
+        let check = |days: u64, time, expected| {
+            let recording = Recording {
+                path: PathBuf::new(),
+                time,
+                rows: 1,
+                aircraft: 1,
+            };
+            let retention = Duration::from_secs(days * 86_400);
+            assert_eq!(
+                presence.is_older(&recording, retention),
+                expected,
+                "{days} {time}"
+            );
+        };
+        let midnight = noon - 43_200;
+        check(1, midnight, false);
+        check(1, midnight - 1, true);
+        check(2, midnight - 1, false);
+        check(0, 0, false);
+    }
 
     #[tokio::test]
     async fn a_poll_is_there_when_all_its_aircraft_are() {

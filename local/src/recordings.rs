@@ -111,14 +111,15 @@ pub fn scan(
 /// # Errors
 /// When it cannot be read or is not a body.
 pub fn read(path: &Path) -> Result<Poll, RecordingError> {
-    let bytes = read_bytes(path).map_err(|source| RecordingError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
     let not_opensky = |reason: String| RecordingError::NotOpenSky {
         path: path.to_owned(),
         reason,
     };
+    let bytes = read_bytes(path).map_err(|source| match source.raw_os_error() {
+        Some(_) => unreadable(path)(source),
+        // The file was read, and what unpacks it refused it.
+        None => not_opensky(format!("it cannot be unpacked: {source}")),
+    })?;
     if bytes.len() as u64 > LARGEST_BODY {
         return Err(not_opensky(format!(
             "it is larger than {LARGEST_BODY} bytes"
@@ -302,16 +303,21 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_archive_is_unreadable() {
+    fn a_damaged_archive_is_refused_by_name_or_left_out() {
         let folder = folder(&[("a.json.gz", body(1, &["aaaaaa"]))]);
         let path = folder.path().join("a.json.gz");
         let bytes = fs::read(&path).unwrap();
-        fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
-        let error = scan_all(&folder, false).unwrap_err();
-        assert!(
-            matches!(error, RecordingError::Unreadable { .. }),
-            "{error}"
-        );
+        for damaged in [&bytes[..bytes.len() - 9], b"no archive"] {
+            fs::write(&path, damaged).unwrap();
+            let error = scan_all(&folder, false).unwrap_err();
+            assert_eq!(error.fault(), Fault::Input);
+            let said = error.to_string();
+            assert!(
+                said.contains("a.json.gz") && said.contains("--skip-bad"),
+                "{said}"
+            );
+            assert_eq!(scan_all(&folder, true).unwrap().skipped.len(), 1);
+        }
     }
 
     #[test]

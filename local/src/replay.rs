@@ -1,7 +1,7 @@
 //! Recorded bodies through the whole chain, as fast as it goes.
 //!
-//! Everything is read and checked before the data folder is touched. What the marts have
-//! already is not published again, so the same recordings twice change nothing. Memory is
+//! Everything is read and checked before the data folder is touched. What the marts or the lake
+//! have already is not published again, so the same recordings twice change nothing. Memory is
 //! bounded: of what is published, only so much may wait for its commit.
 
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ pub struct Summary {
     pub published: u64,
     /// Of them, those that the marts had already.
     pub present: u64,
+    /// Of them, those that the lake has and the marts have no detail of: they are older than the
+    /// retention.
+    pub older: u64,
     /// Recordings left out because an equal one came before.
     pub repeated: u64,
     /// Recordings left out because they cannot be used.
@@ -105,7 +108,7 @@ pub async fn run(
     let mut transformer = Transformer::open(&home.transformer(Mode::Once)).await?;
     let published = home.folder().published();
     marts::show(&mut transformer, &published).await?;
-    let presence = Presence::read(published).await?;
+    let presence = Presence::read(published.clone()).await?;
     let mut summary = Summary {
         bodies: recordings.len() as u64,
         repeated,
@@ -114,8 +117,14 @@ pub async fn run(
         ..Summary::default()
     };
     let missing = |recording: &Recording| !presence.has(recording);
-    let to_do: Vec<Recording> = recordings.into_iter().filter(missing).collect();
-    summary.present = summary.bodies - to_do.len() as u64;
+    let missing: Vec<Recording> = recordings.into_iter().filter(missing).collect();
+    summary.present = summary.bodies - missing.len() as u64;
+    // The marts have counted all of the lake: what is there only has left their detail.
+    let in_lake = Presence::in_lake(&home.lake(), published, &missing).await?;
+    let of_lake = missing.iter().filter(|recording| in_lake.has(recording));
+    summary.older = of_lake.count() as u64;
+    let new = |recording: &Recording| !in_lake.has(recording);
+    let to_do: Vec<Recording> = missing.into_iter().filter(new).collect();
     if to_do.is_empty() {
         return Ok(summary);
     }
@@ -195,7 +204,7 @@ impl Chain<'_> {
         summary.dead_letters = consumed.dead_letters;
         summary.generation = transformer.status().generation;
         summary.duration = started.elapsed();
-        self.check(&to_do, &summary).await?;
+        summary.older += self.check(&to_do, &summary).await?;
         Ok(summary)
     }
 
@@ -249,18 +258,26 @@ impl Chain<'_> {
         Ok(count)
     }
 
-    /// Whether the marts have what was published.
-    async fn check(&self, to_do: &[Recording], summary: &Summary) -> Result<(), Error> {
-        let presence = Presence::read(self.home.folder().published()).await?;
+    /// Whether the marts have what was published, and how many recordings the lake alone has
+    /// because they are older than the retention.
+    async fn check(&self, to_do: &[Recording], summary: &Summary) -> Result<u64, Error> {
+        let folder = self.home.folder().published();
+        let presence = Presence::read(folder.clone()).await?;
         let published = to_do.iter().take(summary.published as usize);
-        let missing = published
-            .filter(|recording| !presence.has(recording))
-            .count();
-        if missing == 0 {
-            return Ok(());
+        let missing = published.filter(|recording| !presence.has(recording));
+        let (old, mut missing): (Vec<_>, Vec<_>) = missing.cloned().partition(|recording| {
+            presence.is_older(recording, self.home.config().transformer.retention)
+        });
+        let in_lake = Presence::in_lake(&self.home.lake(), folder, &old).await?;
+        let (older, lost): (Vec<_>, Vec<_>) = old
+            .into_iter()
+            .partition(|recording| in_lake.has(recording));
+        missing.extend(lost);
+        if missing.is_empty() {
+            return Ok(older.len() as u64);
         }
         Err(Error::Incomplete {
-            missing,
+            missing: missing.len(),
             of: to_do.len(),
             dead_letters: summary.dead_letters,
         })

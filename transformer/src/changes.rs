@@ -202,17 +202,30 @@ async fn entries(
     let name = table.identifier().name();
     let list = table.manifest_list_reader(snapshot).load().await;
     let list = list.map_err(Error::changes(name))?;
-    let manifests: Vec<ManifestFile> = list
-        .consume_entries()
-        .into_iter()
-        .filter(|manifest| manifest.content == ManifestContentType::Data && wanted(manifest))
-        .collect();
+    let manifests = data_manifests(list.consume_entries(), name)?;
+    let manifests: Vec<ManifestFile> = manifests.into_iter().filter(wanted).collect();
     let read = stream::iter(manifests)
         .map(async |manifest| manifest.load_manifest(table.file_io()).await)
         .buffered(READ_AHEAD)
         .map_ok(|manifest| stream::iter(manifest.into_parts().0.into_iter().map(Ok)))
         .try_flatten();
     read.try_collect().await.map_err(Error::changes(name))
+}
+
+/// The manifests of data files, unless others say which of their rows are deleted.
+fn data_manifests(
+    manifests: impl IntoIterator<Item = ManifestFile>,
+    table: &str,
+) -> Result<Vec<ManifestFile>, Error> {
+    let is_data = |manifest: &ManifestFile| manifest.content == ManifestContentType::Data;
+    let (manifests, deletes): (Vec<_>, Vec<_>) = manifests.into_iter().partition(is_data);
+    let mut deletes = deletes.iter();
+    if deletes.any(|manifest| manifest.has_added_files() || manifest.has_existing_files()) {
+        return Err(Error::DeleteFiles {
+            table: table.to_owned(),
+        });
+    }
+    Ok(manifests)
 }
 
 fn files<'a>(
@@ -266,6 +279,37 @@ mod tests {
         for location in ["s3://bucket/b.parquet", "b.parquet"] {
             let error = local_path(location).unwrap_err().to_string();
             assert!(error.contains("local file system"), "{error}");
+        }
+    }
+
+    #[test]
+    fn delete_files_are_refused_until_they_are_gone() {
+        let manifest = |content, added: u32, existing: u32| ManifestFile {
+            manifest_path: "m.avro".to_owned(),
+            manifest_length: 1,
+            partition_spec_id: 0,
+            content,
+            sequence_number: 1,
+            min_sequence_number: 1,
+            added_snapshot_id: 1,
+            added_files_count: Some(added),
+            existing_files_count: Some(existing),
+            deleted_files_count: Some(1),
+            added_rows_count: Some(1),
+            existing_rows_count: Some(1),
+            deleted_rows_count: Some(1),
+            partitions: None,
+            key_metadata: None,
+            first_row_id: None,
+        };
+        let data = manifest(ManifestContentType::Data, 1, 0);
+        for (added, existing, refused) in [(1, 0, true), (0, 1, true), (0, 0, false)] {
+            let deletes = manifest(ManifestContentType::Deletes, added, existing);
+            let found = data_manifests([data.clone(), deletes], "flight_states");
+            match refused {
+                true => assert!(matches!(found, Err(Error::DeleteFiles { .. }))),
+                false => assert_eq!(found.unwrap(), [data.clone()]),
+            }
         }
     }
 }

@@ -164,6 +164,52 @@ impl TransformerConfig {
         Schedule::of(self)?;
         crate::engine::cell_degrees(self)?;
         crate::engine::Retention::of(self.retention, self.daily_retention)?;
+        self.window_is_kept()?;
         crate::publish::postgres::check(&self.postgres)
+    }
+
+    /// Views over the window need what is known of its rows, of which whole days leave.
+    fn window_is_kept(&self) -> Result<(), crate::Error> {
+        const DAY: Duration = Duration::from_secs(86_400);
+        if self.retention.is_zero() || self.window + DAY <= self.retention {
+            return Ok(());
+        }
+        let [window, retention] = [self.window, self.retention].map(humantime::format_duration);
+        Err(crate::Error::Config {
+            key: "window",
+            reason: format!(
+                "{window} and a day are longer than transformer.retention, {retention}, whose last day \
+                is the one that has begun; make it shorter, or the retention longer"
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::config::Loader;
+
+    #[test]
+    fn the_window_is_kept_whole() {
+        let loader = || {
+            Loader::new()
+                .defaults(lake::config::DEFAULTS)
+                .defaults(super::DEFAULTS)
+                .environment([("", ""); 0])
+        };
+        let day = std::time::Duration::from_secs(86_400);
+        for (window, retention, fits) in [(1, 2, true), (1, 1, false), (7, 7, false), (7, 0, true)]
+        {
+            let mut config = loader().load::<super::Config>().unwrap().transformer;
+            config.window = window * day;
+            config.retention = retention * day;
+            config.daily_retention = 0 * day;
+            let checked = config.validate();
+            assert_eq!(
+                checked.is_ok(),
+                fits,
+                "{window} and {retention} days: {checked:?}"
+            );
+        }
     }
 }

@@ -17,6 +17,28 @@ pub enum Error {
     /// The catalog says nothing.
     #[error("the catalog: no answer within {} s", .0.as_secs())]
     NoAnswer(Duration),
+    /// Rows were counted of a table that the catalog does not know.
+    #[error(
+        "{rows} rows of the table {table} are counted, and the catalog has no such table: set \
+        lake.catalog_uri, lake.catalog_name and lake.warehouse to the lake they are of; for another \
+        lake use another transformer.analytics and transformer.published, or remove both folders"
+    )]
+    TableGone {
+        /// The table.
+        table: &'static str,
+        /// Rows of it that were counted.
+        rows: u64,
+    },
+    /// Rows of a table were deleted by files that say which, and not by leaving them out.
+    #[error(
+        "the table {table} has delete files, which are not read: rewrite it without them (Spark: \
+        CALL rewrite_data_files with delete-file-threshold 1; Trino: ALTER TABLE … EXECUTE \
+        optimize), and delete by copy-on-write"
+    )]
+    DeleteFiles {
+        /// The table.
+        table: String,
+    },
     /// A manifest of a table could not be read.
     #[error("cannot read the changes of table {table}")]
     Changes {
@@ -118,6 +140,14 @@ pub enum Error {
         /// The nearest there is.
         nearest: Option<String>,
     },
+    /// As [`NoModel`](Error::NoModel), of a selector that a person wrote.
+    #[error("no model is called {name:?}{}; there are {}", near(.name, .known), known.join(", "))]
+    NotSelected {
+        /// What was asked for.
+        name: String,
+        /// What can be selected: sources, seeds and models.
+        known: Vec<String>,
+    },
     /// The published folder has no generation of the number.
     #[error("generation {wanted} is not there: {}", those_kept(.kept))]
     NoGeneration {
@@ -129,6 +159,17 @@ pub enum Error {
     /// Another process writes the same file.
     #[error("another export is writing {}; wait for it, or name another file", .0.display())]
     ExportRunning(PathBuf),
+    /// What is to be written over is no regular file.
+    #[error(
+        "{} is no regular file, and --out replaces nothing else; name another file, or leave --out away for standard output",
+        .0.display()
+    )]
+    NoRegularFile(PathBuf),
+    /// Two columns of a result would be one in JSON.
+    #[error(
+        "the result has two columns {0:?}, of which a JSON object keeps one; give them different names, such as {0:?} as {0}_2"
+    )]
+    SameName(String),
     /// Nothing has been published in the folder.
     #[error(
         "nothing is published in {} yet; start `contrail demo`, `contrail run` or `transformer`, or name the right folder",
@@ -138,6 +179,30 @@ pub enum Error {
     /// A query of a reader was refused.
     #[error("the query cannot be answered")]
     Query(#[source] DuckError),
+    /// The views over what is published cannot be opened.
+    #[error("cannot open what is published in {}", folder.display())]
+    Views {
+        /// The folder.
+        folder: PathBuf,
+        /// What DuckDB said.
+        source: DuckError,
+    },
+    /// A mart could not be written to a file.
+    #[error("cannot write {}", path.display())]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// What DuckDB said.
+        source: DuckError,
+    },
+    /// `CURRENT` names no generation.
+    #[error("{} names {name:?}, which is no generation there", path.display())]
+    NoCurrent {
+        /// `CURRENT`.
+        path: PathBuf,
+        /// What is in it.
+        name: String,
+    },
     /// `generation.json` is not what this version writes.
     #[error("{} is damaged", path.display())]
     Generation {
@@ -217,6 +282,28 @@ impl From<duckdb::Error> for DuckError {
         DuckError(error.to_string())
     }
 }
+
+impl DuckError {
+    /// Whether a database file is not what DuckDB writes. It has no code for it.
+    fn is_damaged(&self) -> bool {
+        let texts = [
+            "not a valid DuckDB database file",
+            "orrupt database file",
+            "replaying WAL",
+        ];
+        texts.iter().any(|text| self.0.contains(text))
+    }
+}
+
+/// What to do about a private database that cannot be read.
+const ANALYTICS_AGAIN: &str = "with the transformer stopped, contrail.duckdb and \
+    contrail.duckdb.wal in transformer.analytics (`analytics` of a data folder) may be deleted: \
+    the next start makes them again from the lake, but for daily aggregates of days that the lake \
+    has lost";
+
+/// What to do about a published folder that cannot be read.
+const PUBLISHED_AGAIN: &str = "with the transformer stopped, the folder may be deleted \
+    (transformer.published, `published` of a data folder): the next start writes it again";
 
 /// The end of a sentence that a name was not found.
 fn did_you_mean(nearest: &Option<String>) -> String {
@@ -325,6 +412,9 @@ impl Faulty for Error {
             | Error::Model { .. }
             | Error::Case { .. }
             | Error::NoModel { .. }
+            | Error::NotSelected { .. }
+            | Error::NoRegularFile(_)
+            | Error::SameName(_)
             | Error::NoGeneration { .. }
             | Error::ExportRunning(_)
             | Error::NotPublished(_)
@@ -336,11 +426,16 @@ impl Faulty for Error {
             Error::NoAnswer(_)
             | Error::Changes { .. }
             | Error::File { .. }
+            | Error::Views { .. }
+            | Error::Export { .. }
             | Error::Duck { .. } => Fault::Dependency,
             Error::Notify(error) => error.fault(),
             Error::Generation { .. }
+            | Error::NoCurrent { .. }
             | Error::FileGone(_)
             | Error::DataFile { .. }
+            | Error::TableGone { .. }
+            | Error::DeleteFiles { .. }
             | Error::Blocked { .. } => Fault::Input,
             Error::CrashPoint(_) | Error::Task(_) | Error::Fold { .. } => Fault::Internal,
         }
@@ -354,6 +449,8 @@ impl Faulty for Error {
             | Error::Changes { .. }
             | Error::File { .. }
             | Error::Duck { .. }
+            | Error::TableGone { .. }
+            | Error::DeleteFiles { .. }
             | Error::Blocked { .. } => true,
             _ => false,
         }
@@ -363,6 +460,14 @@ impl Faulty for Error {
         match self {
             Error::Postgres(error) => error.remedy(),
             Error::Lake(error) => error.remedy(),
+            Error::Duck { source, .. } if source.is_damaged() => Some(ANALYTICS_AGAIN.to_owned()),
+            Error::Views { source, .. } if source.is_damaged() => Some(PUBLISHED_AGAIN.to_owned()),
+            Error::Generation { .. } | Error::NoCurrent { .. } => Some(PUBLISHED_AGAIN.to_owned()),
+            Error::File { source, path, .. }
+                if path.ends_with("generation.json") && source.kind() == ErrorKind::NotFound =>
+            {
+                Some(PUBLISHED_AGAIN.to_owned())
+            }
             _ => None,
         }
     }

@@ -1,12 +1,18 @@
 //! Reading the published marts.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use duckdb::{AccessMode, Config as DuckConfig, Connection};
 
+use serde::Serialize;
+
+use crate::Error;
 use crate::engine::absolute;
 use crate::publish::init_sql;
-use crate::{Error, Status};
 
 /// A query's result, every value as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +59,9 @@ pub(crate) fn answer(conn: &Connection, sql: &str) -> Result<QueryResult, Error>
 pub(crate) fn open(published: &Path) -> Result<(Connection, PathBuf), Error> {
     let folder = absolute(published)?;
     let database = folder.join("views.duckdb");
-    if !folder.join("CURRENT").exists() || !database.exists() {
+    check_current(&folder)?;
+    let has_views = database.try_exists();
+    if !has_views.map_err(Error::file("read", &database))? {
         return Err(Error::NotPublished(folder));
     }
     let connect = || -> duckdb::Result<Connection> {
@@ -65,8 +73,32 @@ pub(crate) fn open(published: &Path) -> Result<(Connection, PathBuf), Error> {
         conn.execute_batch(&init_sql(&folder))?;
         Ok(conn)
     };
-    let conn = connect().map_err(|error| Error::Query(error.into()))?;
-    Ok((conn, folder))
+    match connect() {
+        Ok(conn) => Ok((conn, folder)),
+        Err(error) => Err(Error::Views {
+            folder,
+            source: error.into(),
+        }),
+    }
+}
+
+/// Whether `CURRENT` names a generation. Only where there is none nothing was published: a folder
+/// that cannot be read is not empty.
+fn check_current(folder: &Path) -> Result<(), Error> {
+    let path = folder.join("CURRENT");
+    let name = match fs::read_to_string(&path) {
+        Ok(text) => text.trim().to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Error::NotPublished(folder.to_owned()));
+        }
+        Err(error) => return Err(Error::file("read", &path)(error)),
+    };
+    let generation = folder.join(&name);
+    let is_there = generation.try_exists();
+    match !name.is_empty() && is_there.map_err(Error::file("read", &generation))? {
+        true => Ok(()),
+        false => Err(Error::NoCurrent { path, name }),
+    }
 }
 
 fn describe(conn: &Connection, sql: &str) -> duckdb::Result<(Vec<String>, Vec<String>)> {
@@ -76,9 +108,26 @@ fn describe(conn: &Connection, sql: &str) -> duckdb::Result<(Vec<String>, Vec<St
     rows.collect()
 }
 
+/// How far a published generation is. What only the running transformer knows, such as whether it
+/// has caught up with the lake, is not in the files and not here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PublishedStatus {
+    /// The lake's snapshot it was counted from.
+    pub watermark: Option<i64>,
+    /// Its number.
+    pub generation: u64,
+    /// Rows counted, each (icao24, snapshot_time) once.
+    pub rows: u64,
+    /// Polls counted.
+    pub polls: u64,
+    /// Time of the newest poll that was counted.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
 /// How far the published generation is, from its own files.
-pub fn published_status(published: &Path) -> Result<Status, Error> {
+pub fn published_status(published: &Path) -> Result<PublishedStatus, Error> {
     let folder = absolute(published)?;
+    check_current(&folder)?;
     let current = crate::publish::Generation::current(&folder)?;
     let current = current.ok_or_else(|| Error::NotPublished(folder.clone()))?;
     let sql = "select coalesce(sum(aircraft_total), 0)::bigint, count(*) from kpi_history";
@@ -87,17 +136,12 @@ pub fn published_status(published: &Path) -> Result<Status, Error> {
         let value = counts.rows.first().and_then(|row| row.get(index)?.as_ref());
         value.and_then(|value| value.parse().ok()).unwrap_or(0)
     };
-    Ok(Status {
+    Ok(PublishedStatus {
         watermark: current.snapshot_id,
-        table_snapshot: None,
         generation: current.generation,
         rows: count(0),
         polls: count(1),
-        as_of: current
-            .as_of
-            .and_then(chrono::DateTime::from_timestamp_micros),
-        rebuilding: false,
-        caught_up: false,
+        as_of: current.as_of.and_then(DateTime::from_timestamp_micros),
     })
 }
 
@@ -158,10 +202,17 @@ impl QueryResult {
     }
 
     /// As a JSON array of objects.
-    pub fn to_json(&self) -> String {
+    ///
+    /// # Errors
+    /// When two columns have one name: an object keeps one of them.
+    pub fn to_json(&self) -> Result<String, Error> {
+        let mut seen = BTreeSet::new();
+        if let Some(name) = self.columns.iter().find(|name| !seen.insert(*name)) {
+            return Err(Error::SameName(name.clone()));
+        }
         let rows = self.to_objects(|_, _| None).into_iter();
         let rows: Vec<_> = rows.map(serde_json::Value::Object).collect();
-        serde_json::Value::Array(rows).to_string()
+        Ok(serde_json::Value::Array(rows).to_string())
     }
 
     /// As JSON objects, with the values that `written` gives for a type and a text in their place.
@@ -204,6 +255,8 @@ fn json(of: &str, value: Option<&str>) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use service::fault::{Fault, Faulty};
+
     use super::*;
 
     fn result() -> QueryResult {
@@ -236,8 +289,57 @@ mod tests {
     fn json_keeps_numbers_and_nulls() {
         let expected = r#"[{"name":"a,\"b\"","n":12,"ok":true},{"name":"","n":null,"ok":null}]"#;
         let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
-        let found: serde_json::Value = serde_json::from_str(&result().to_json()).unwrap();
+        let found: serde_json::Value = serde_json::from_str(&result().to_json().unwrap()).unwrap();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn json_does_not_lose_a_column_to_another_of_its_name() {
+        let mut result = result();
+        result.columns[1] = "name".into();
+        let error = result.to_json().unwrap_err().to_string();
+        assert!(
+            error.contains("two columns \"name\"") && error.contains("different names"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let circle = folder.path().join("published");
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        let error = query(&circle, "select 1").unwrap_err();
+        assert_eq!(error.fault(), Fault::Dependency);
+        assert!(error.in_full().contains("published/CURRENT: "), "{error}");
+    }
+
+    #[test]
+    fn a_current_that_names_nothing_says_what_may_be_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["", "gen-7"] {
+            fs::write(folder.path().join("CURRENT"), name).unwrap();
+            let refused = [
+                query(folder.path(), "select 1").unwrap_err(),
+                published_status(folder.path()).unwrap_err(),
+            ];
+            for error in refused {
+                assert_eq!(error.fault(), Fault::Input);
+                assert!(error.to_string().contains("CURRENT names"), "{error}");
+                assert!(error.remedy().unwrap().contains("may be deleted"));
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_views_say_what_may_be_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("CURRENT"), "gen-1").unwrap();
+        fs::create_dir(folder.path().join("gen-1")).unwrap();
+        fs::write(folder.path().join("views.duckdb"), vec![b'x'; 20_000]).unwrap();
+        let error = query(folder.path(), "select 1").unwrap_err();
+        assert_eq!(error.fault(), Fault::Dependency);
+        assert!(error.remedy().is_some(), "{}", error.in_full());
     }
 
     #[test]

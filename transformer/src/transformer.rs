@@ -114,7 +114,7 @@ impl Transformer {
     pub async fn refresh(&mut self) -> Result<Option<Refreshed>, Error> {
         let table = contract::names::FLIGHT_STATES_TABLE;
         let Some(table) = self.catalog.load(table).await? else {
-            return Ok(None);
+            return self.without_table().map(|()| None);
         };
         let location = table.metadata_location().map(str::to_owned);
         if location.is_some() && location == self.seen && !self.totals.waiting {
@@ -150,6 +150,19 @@ impl Transformer {
         let (refreshed, totals) = self.blocking(work).await?;
         self.totals = totals;
         Ok(Some(refreshed))
+    }
+
+    /// Nothing was ever written, or the catalog is not the one that rows were counted from: then
+    /// what waits can never be counted, and nothing may be published as if it had been.
+    fn without_table(&self) -> Result<(), Error> {
+        let totals = &self.totals;
+        if totals.snapshot_id.is_none() && !totals.waiting && !totals.rebuilding {
+            return Ok(());
+        }
+        Err(Error::TableGone {
+            table: contract::names::FLIGHT_STATES_TABLE,
+            rows: totals.rows,
+        })
     }
 
     /// Forgets these days, both included, and counts them again from the lake's files with the

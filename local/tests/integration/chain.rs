@@ -27,11 +27,20 @@ fn config(command: Command, own: &[(&str, &str)]) -> Config {
 }
 
 pub(crate) async fn replay(data: &Path, paths: &[PathBuf], shutdown: &Shutdown) -> Summary {
+    replay_with(data, paths, shutdown, &[]).await
+}
+
+async fn replay_with(
+    data: &Path,
+    paths: &[PathBuf],
+    shutdown: &Shutdown,
+    own: &[(&str, &str)],
+) -> Summary {
     let request = Request {
         paths: paths.to_vec(),
         skip_bad: false,
     };
-    let config = config(Command::Replay, &[]);
+    let config = config(Command::Replay, own);
     let display = Display::new();
     replay::run(config, data, request, &Health::new(), shutdown, &display)
         .await
@@ -99,6 +108,36 @@ async fn recordings_come_out_as_the_marts_that_sql_over_the_bodies_gives() {
     assert_eq!((more.published, more.present, more.rows), (5, 32, 1_000));
     bodies.append(&mut earlier);
     support::check_all(&support::open(&data.join("published"), &bodies));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_left_the_retention_is_known_by_the_lake() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let recorded = |name: &str, start: i64, count: i64| {
+        let path = folder.path().join(name);
+        support::record(&path, &support::fleet_bodies(3, 50, start, count));
+        [path]
+    };
+    let old = recorded("old", START, 4);
+    let new = recorded("new", START + 40 * 86_400, 2);
+    let oldest = recorded("oldest", START - 86_400, 3);
+    let days = [("transformer.retention", "30days")];
+    replay(&data, &old, &Shutdown::new()).await;
+    replay_with(&data, &new, &Shutdown::new(), &days).await;
+
+    // The marts have forgotten them, whatever retention they are replayed with.
+    for own in [&[][..], &days] {
+        let again = replay_with(&data, &old, &Shutdown::new(), own).await;
+        assert_eq!((again.published, again.present, again.older), (0, 0, 4));
+        assert_eq!(again.rows, 0);
+    }
+
+    // What the marts never had detail of is sent once.
+    let once = replay_with(&data, &oldest, &Shutdown::new(), &days).await;
+    assert_eq!((once.published, once.older, once.rows), (3, 3, 150));
+    let twice = replay_with(&data, &oldest, &Shutdown::new(), &days).await;
+    assert_eq!((twice.published, twice.older, twice.rows), (0, 3, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

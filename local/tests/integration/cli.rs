@@ -246,6 +246,32 @@ fn looking_where_nothing_is_says_so() {
 }
 
 #[test]
+fn what_cannot_be_written_to_standard_output_is_said() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_contrail"));
+    let output = command.arg("lineage").stdout(full()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(FAILURE), "{error}");
+    assert!(
+        error.starts_with("error: cannot write to standard output: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_not_an_empty_one() {
+    let case = Case::new();
+    let published = case.path().join("data/live/published");
+    fs::create_dir_all(published.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&published, &published).unwrap();
+    case.check(
+        &["query", "select 1"],
+        FAILURE,
+        &["data/live/published/CURRENT: "],
+    );
+}
+
+#[test]
 fn a_session_can_be_looked_at_and_asked() {
     let case = Case::new();
     let output = case.run(&[

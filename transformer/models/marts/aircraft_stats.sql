@@ -26,7 +26,14 @@
 --   block sql averages_below_maxima:
 --       select *
 --       from aircraft_stats
---       where avg_altitude > max_altitude + 0.001 or avg_velocity > max_velocity + 0.001
+--       where (
+--           avg_altitude > max_altitude + 0.001 + abs(max_altitude) / 1e9
+--           and isfinite(avg_altitude)
+--       )
+--       or (
+--           avg_velocity > max_velocity + 0.001 + abs(max_velocity) / 1e9
+--           and isfinite(avg_velocity)
+--       )
 
 -- @state
 create table if not exists aircraft_day (

@@ -29,7 +29,10 @@
 --       select * from emergencies where squawk not in ('7500', '7600', '7700')
 
 -- @state
+-- In 64 parts by the last two digits of the address, so that a part is small whatever was kept, and an
+-- episode is whole in one.
 create table if not exists emergency_states (
+    part integer not null,
     icao24 varchar not null,
     callsign varchar,
     squawk varchar not null,
@@ -37,20 +40,72 @@ create table if not exists emergency_states (
     latitude double,
     longitude double,
     baro_altitude double,
+    last_batch bigint not null,
+);
+-- Parts of which rows were forgotten, so that they are published again without them.
+create table if not exists left_emergencies (
+    part integer not null,
+    batch bigint not null,
 );
 
 -- @merge
 insert into emergency_states by name
-select * from new_emergencies;
+select
+    *,
+    (
+        16 * strpos('0123456789abcdef', icao24[-2])
+        + strpos('0123456789abcdef', icao24[-1])
+    ) % 64 as part,
+    getvariable('batch')::bigint as last_batch,
+from new_emergencies;
 
 -- @forget
+insert into left_emergencies
+select distinct part, getvariable('batch')::bigint
+from emergency_states
+where snapshot_time >= getvariable('forget_from_time')
+    and snapshot_time < getvariable('forget_before_time');
+
+delete from left_emergencies
+where batch < (
+    select max(newer.batch) from left_emergencies as newer where newer.part = left_emergencies.part
+);
+
 delete from emergency_states
 where snapshot_time >= getvariable('forget_from_time')
     and snapshot_time < getvariable('forget_before_time');
 
+-- @parts
+with polls as (
+    select snapshot_time, last_batch from polls
+),
+aircraft as (
+    select
+        part,
+        max(last_batch) as batch,
+        max(snapshot_time) + interval 10 minutes as silent_until,
+    from emergency_states
+    group by part, icao24, squawk
+),
+changes as (
+    select part, batch from aircraft
+    union all
+    -- An episode ends with the first poll after the silence; until then each may end it.
+    select
+        aircraft.part,
+        coalesce(polls.last_batch, (select max(newest.last_batch) from polls as newest)) as batch,
+    from aircraft
+    asof left join polls on aircraft.silent_until < polls.snapshot_time
+    union all
+    select part, batch from left_emergencies
+)
+select part::varchar as part, max(batch) as batch
+from changes
+group by changes.part
+
 -- @select
 with states as (
-    select * from emergency_states
+    select * from emergency_states where part = getvariable('part')::integer
 ),
 latest as (
     select icao24, squawk, snapshot_time from latest_states

@@ -37,7 +37,7 @@ impl LineageArgs {
         let models = Models::load(folder)?;
         let mut shown = models.lineage();
         if let Some(selector) = &self.selector {
-            let names = models.selected(&lineage::both_ways(selector))?;
+            let names = super::selected(&models, &lineage::both_ways(selector))?;
             shown = shown.only(&names);
         }
         Ok(match self.format {

@@ -11,6 +11,7 @@ pub mod runs;
 pub mod tasks;
 pub mod test;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use service::cli::{CommonArgs, ServiceArgs};
 use service::fault::{Failure, exit_with};
 use tokio::sync::watch;
 
+use crate::models::Models;
 use crate::{Config, Error, Mode, Status, Task, api};
 
 /// Defaults of every section the program reads.
@@ -51,6 +53,9 @@ enum Command {
     /// Answer a query over the published marts.
     Query(query::QueryArgs),
     /// Say how far the published marts are, as JSON.
+    ///
+    /// It reads what is published and asks no running transformer. That one's own address says by
+    /// /api/status whether it has caught up with the lake, and whether it counts everything again.
     Status,
     /// Write a published mart to a file, or to standard output.
     Export(export::ExportArgs),
@@ -121,6 +126,17 @@ fn code(common: &CommonArgs, work: impl FnOnce(Config) -> Result<ExitCode, Error
         Ok(work(config).map_err(Failure::new)?)
     };
     done().unwrap_or_else(exit_with)
+}
+
+/// The nodes that a selector picks; what it picks nothing of is refused with all that there are.
+fn selected(models: &Models, selector: &str) -> Result<BTreeSet<String>, Error> {
+    models.selected(selector).map_err(|error| match error {
+        Error::NoModel { name, .. } => Error::NotSelected {
+            name,
+            known: models.lineage().nodes.into_keys().collect(),
+        },
+        other => other,
+    })
 }
 
 /// Writes to standard output. A reader that has seen enough, such as `head`, is no fault.

@@ -29,7 +29,7 @@ impl QueryArgs {
         Ok(match self.format {
             Format::Table => result.to_table(),
             Format::Csv => result.to_csv(),
-            Format::Json => result.to_json() + "\n",
+            Format::Json => result.to_json()? + "\n",
         })
     }
 }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clap::Args;
 use service::cli::CommonArgs;
 
-use super::{DEFAULTS, print};
+use super::{DEFAULTS, print, selected};
 use crate::models::Models;
 use crate::{Config, Days, Error, Task};
 
@@ -33,9 +33,9 @@ impl RefreshArgs {
     /// The task, for the marts that the selector reaches.
     pub fn task(&self, config: &Config) -> Result<Task, Error> {
         let models = Models::load(config.transformer.models.as_deref())?;
-        let selected = models.selected(&self.select)?;
+        let found = selected(&models, &self.select)?;
         let marts = models.marts().map(|mart| &mart.name);
-        let select = marts.filter(|name| selected.contains(*name));
+        let select = marts.filter(|name| found.contains(*name));
         let select: std::collections::BTreeSet<String> = select.cloned().collect();
         if select.is_empty() {
             return Err(Error::NoMart {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{block_on, print};
+use super::{block_on, print, selected};
 use crate::cases::{self, Case};
 use crate::models::Models;
 use crate::{Config, Error};
@@ -62,7 +62,7 @@ impl TestArgs {
 
     fn chosen(&self, models: &Models) -> Result<Vec<Case>, Error> {
         let names = match &self.selector {
-            Some(selector) => Some(models.selected(selector)?),
+            Some(selector) => Some(selected(models, selector)?),
             None => None,
         };
         let mut cases = cases::all(models)?;

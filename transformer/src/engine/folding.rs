@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 
 use ahash::RandomState;
+use duckdb::params;
 
 use super::Engine;
 use super::count::Waiting;
@@ -14,7 +15,7 @@ use crate::flights::keep::Ahead;
 use crate::fold::registry::Registry;
 use crate::fold::seen::Seen;
 use crate::fold::{self, Batch, Folded, MICROS_PER_DAY, Piece, Table, recall};
-use crate::schema::{SourceSchema, quote, timestamptz};
+use crate::schema::{SourceSchema, timestamptz};
 
 /// Polls whose aircraft are kept in memory, so that a late half or a repeat of what has just
 /// been sent needs no look into the lake.
@@ -287,13 +288,16 @@ impl Engine {
     fn keep_numbers(&self, registry: &Registry) -> Result<(), Error> {
         let (others, countries) = (registry.new_others(), registry.new_countries());
         for (table, new) in [("other_aircraft", &others), ("country_ids", &countries)] {
-            for chunk in new.chunks(1000) {
-                let rows = chunk.iter();
-                let rows: Vec<_> = rows
-                    .map(|(name, number)| format!("({}, {number})", quote(name)))
-                    .collect();
-                let sql = format!("insert into {table} values {}", rows.join(", "));
-                self.run(&format!("fill {table}"), &sql)?;
+            // Not as SQL, which could not hold every text that is sent.
+            let append = || -> duckdb::Result<()> {
+                let mut appender = self.connection().appender(table)?;
+                for (name, number) in new {
+                    appender.append_row(params![name, number])?;
+                }
+                appender.flush()
+            };
+            if !new.is_empty() {
+                append().map_err(Error::duck(format!("cannot fill {table}")))?;
             }
         }
         let width = fold::country_bits(registry.countries());

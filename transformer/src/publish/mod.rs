@@ -56,6 +56,10 @@ pub struct Publisher {
 /// its own.
 const LONG: f64 = 0.1;
 
+/// As a rule a look at the lake that finds nothing comes within this time, and with it the turn of
+/// what takes long. Where each look finds something, such marts delay the others now and then.
+const IDLE_WITHIN: Duration = Duration::from_secs(10);
+
 /// Rows of the lake that views are audited on at most, the newest first.
 const AUDITED_ROWS: u64 = 200_000;
 
@@ -408,11 +412,13 @@ impl Publisher {
         match mart.publish {
             _ if scope == Scope::Full => true,
             Publish::Always => true,
-            Publish::Share { .. } if scope == Scope::Quick && entry.duration > LONG => false,
             Publish::Share { percent, at_least } => {
                 let pause =
                     Duration::try_from_secs_f64(entry.duration * 100.0 / f64::from(percent));
-                let pause = pause.unwrap_or(at_least).min(at_least);
+                let pause = match scope == Scope::Quick && entry.duration > LONG {
+                    true => at_least + IDLE_WITHIN,
+                    false => pause.unwrap_or(at_least).min(at_least),
+                };
                 let age = chrono::Utc::now().signed_duration_since(entry.refreshed_at);
                 age.to_std().is_ok_and(|age| age >= pause)
             }

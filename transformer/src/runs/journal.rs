@@ -1,13 +1,15 @@
 //! Lines of JSON, one file a day (UTC), that only grow.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::Error;
 
 /// Lines that are kept in memory at most while the disk takes none.
 const WAITING: usize = 1000;
@@ -19,6 +21,9 @@ pub(crate) struct Journal<T> {
     name: &'static str,
     /// Lines that could not be written yet.
     waiting: Vec<(NaiveDate, String)>,
+    trouble: Trouble,
+    /// It was said that rows are lost.
+    losing: bool,
     rows: PhantomData<fn(T) -> T>,
 }
 
@@ -29,6 +34,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             folder: folder.to_owned(),
             name,
             waiting: Vec::new(),
+            trouble: Trouble::default(),
+            losing: false,
             rows: PhantomData,
         }
     }
@@ -47,29 +54,55 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         let mut written = 0;
         for (day, line) in &self.waiting {
             if let Err(error) = add(&self.folder, &self.path(*day), line) {
-                tracing::debug!(%error, journal = self.name, "the journal cannot be written yet");
+                if self.trouble.is_new(&error) {
+                    tracing::warn!(
+                        folder = %self.folder.display(), %error,
+                        "{} have no record: the folder cannot be written; make it writable, and \
+                         what waits in memory until then is written",
+                        self.name
+                    );
+                }
                 break;
             }
             written += 1;
         }
         self.waiting.drain(..written);
+        if self.waiting.is_empty() {
+            self.trouble.is_over();
+            self.losing = false;
+        }
         if self.waiting.len() > WAITING {
             self.waiting.remove(0);
-            tracing::warn!(
-                journal = self.name,
-                "the journal cannot be written: a row is lost"
-            );
+            if !std::mem::replace(&mut self.losing, true) {
+                tracing::warn!(
+                    folder = %self.folder.display(),
+                    "records of {} are lost: more than {WAITING} wait for their folder",
+                    self.name
+                );
+            }
         }
     }
 
-    /// The days there are, oldest first.
+    /// The days there are, oldest first. A folder that cannot be read is said and has none: records
+    /// never fail the work.
     pub(crate) fn days(&self) -> Vec<NaiveDate> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut days: Vec<NaiveDate> = entries
-            .filter_map(|entry| self.day_of(&entry.file_name().to_string_lossy()))
-            .collect();
+        self.list().unwrap_or_else(|error| self.unread(&error))
+    }
+
+    /// As [`days`](Self::days), for those who only read; a folder that is not there has none.
+    pub(crate) fn list(&self) -> Result<Vec<NaiveDate>, Error> {
+        let failed = |error| Error::file("read the folder", &self.folder)(error);
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut days = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            days.extend(self.day_of(&name.to_string_lossy()));
+        }
         days.sort_unstable();
-        days
+        Ok(days)
     }
 
     /// The file of a day.
@@ -80,11 +113,27 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// The rows of a day, in the order of their writing. Lines that are no rows are left out: a
     /// reader may come while one is being written.
     pub(crate) fn read(&self, day: NaiveDate) -> Vec<T> {
-        let text = fs::read_to_string(self.path(day)).unwrap_or_default();
-        let rows = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
-        rows.collect()
+        self.rows(day).unwrap_or_else(|error| self.unread(&error))
+    }
+
+    /// As [`read`](Self::read), for those who only read; a file that is not there has none.
+    pub(crate) fn rows(&self, day: NaiveDate) -> Result<Vec<T>, Error> {
+        let path = self.path(day);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            bytes => bytes.map_err(Error::file("read", &path))?,
+        };
+        let rows = String::from_utf8_lossy(&bytes);
+        let rows = rows.lines();
+        Ok(rows
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+
+    fn unread<R>(&self, error: &Error) -> Vec<R> {
+        let (error, name) = (error.in_full(), self.name);
+        tracing::warn!(error, "records of {name} are left out");
+        Vec::new()
     }
 
     /// Removes the days before `day`.
@@ -100,6 +149,25 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     fn day_of(&self, file_name: &str) -> Option<NaiveDate> {
         let rest = file_name.strip_prefix(self.name)?.strip_prefix('-')?;
         rest.strip_suffix(".jsonl")?.parse().ok()
+    }
+}
+
+/// What keeps records from the disk, so that it is said once and not with every poll.
+#[derive(Debug, Default)]
+pub(super) struct Trouble(Option<String>);
+
+impl Trouble {
+    /// Whether nobody was told of this.
+    pub(super) fn is_new(&mut self, error: &io::Error) -> bool {
+        let cause = error.to_string();
+        let is_new = self.0.as_ref() != Some(&cause);
+        self.0 = Some(cause);
+        is_new
+    }
+
+    /// The disk takes records again.
+    pub(super) fn is_over(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -170,6 +238,17 @@ mod tests {
         fs::write(&path, text + "{\"torn").unwrap();
         journal.append(friday, &5);
         assert_eq!(journal.read(friday), [1234, 5]);
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_once() {
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        let mut trouble = Trouble::default();
+        assert!(trouble.is_new(&full()));
+        assert!(!trouble.is_new(&full()));
+        assert!(trouble.is_new(&ErrorKind::PermissionDenied.into()));
+        trouble.is_over();
+        assert!(trouble.is_new(&full()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! cannot publish.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -17,10 +18,11 @@ use crate::query::QueryResult;
 
 /// The last `last` runs, those with `status` only if it is given; the newest first.
 pub fn list(logs: &Path, last: usize, status: Option<RunStatus>) -> Result<Vec<Run>, Error> {
-    let mut found: Vec<Run> = newest_first(&absolute(logs)?)
-        .filter(|run| status.is_none_or(|status| run.status == status))
+    let is_meant = |run: &Run| status.is_none_or(|status| run.status == status);
+    let mut found: Vec<Run> = newest_first(&absolute(logs)?)?
+        .filter(|run| run.as_ref().map_or(true, is_meant))
         .take(last)
-        .collect();
+        .collect::<Result<_, _>>()?;
     // A run that was interrupted is written down after later ones could have begun.
     found.sort_by(|a, b| b.run_id.cmp(&a.run_id));
     Ok(found)
@@ -30,25 +32,42 @@ pub fn list(logs: &Path, last: usize, status: Option<RunStatus>) -> Result<Vec<R
 pub fn find(logs: &Path, prefix: &str) -> Result<(Run, Option<String>), Error> {
     let logs = absolute(logs)?;
     let prefix = prefix.trim().to_lowercase();
-    let mut found = newest_first(&logs).filter(|run| run.run_id.starts_with(&prefix));
-    let Some(run) = found.next().filter(|_| !prefix.is_empty()) else {
+    let is_meant = |run: &Run| run.run_id.starts_with(&prefix);
+    let mut found = newest_first(&logs)?.filter(|run| run.as_ref().map_or(true, is_meant));
+    let Some(run) = found.next().transpose()?.filter(|_| !prefix.is_empty()) else {
         return Err(Error::NoRun { id: prefix, logs });
     };
-    if let Some(other) = found.next() {
+    if let Some(other) = found.next().transpose()? {
         return Err(Error::AmbiguousRun {
             id: prefix,
             one: run.run_id,
             other: other.run_id,
         });
     }
-    let log = fs::read_to_string(log_file(&logs, &run.run_id)).ok();
+    let path = log_file(&logs, &run.run_id);
+    let log = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        log => Some(log.map_err(Error::file("read", &path))?),
+    };
+    let log = log.map(|log| String::from_utf8_lossy(&log).into_owned());
     Ok((run, log))
 }
 
-/// When the last run of a kind began that has succeeded; without one, the first of the kind.
+/// When the last run of a kind began that has succeeded; without one, the first of the kind. What
+/// cannot be read is said and left out: records never fail the work.
 pub fn last_good(logs: &Path, kind: Kind) -> Result<Option<DateTime<Utc>>, Error> {
     let mut first = None;
-    for run in newest_first(&absolute(logs)?).filter(|run| run.kind == kind) {
+    let runs = newest_first(&absolute(logs)?);
+    let unread = |error: &Error| {
+        let error = error.in_full();
+        tracing::warn!(
+            error,
+            "records of runs are left out: runs that were missed are not made up for"
+        );
+    };
+    let runs = runs.inspect_err(unread).into_iter().flatten();
+    let runs = runs.filter_map(|run| run.inspect_err(unread).ok());
+    for run in runs.filter(|run| run.kind == kind) {
         first = Some(run.started);
         if run.status == RunStatus::Succeeded {
             break;
@@ -120,18 +139,23 @@ pub fn show(run: &Run, log: Option<&str>) -> String {
     text
 }
 
-fn newest_first(logs: &Path) -> impl Iterator<Item = Run> + use<> {
+fn newest_first(logs: &Path) -> Result<impl Iterator<Item = Result<Run, Error>> + use<>, Error> {
     let journal: Journal<Run> = Journal::new(&journal_folder(logs), "runs");
     // Looked at before the journal: a run that ends meanwhile is then seen at least once.
     let running = running(logs);
     let id = running.as_ref().map(|run| run.run_id.clone());
-    let days = journal.days().into_iter().rev();
-    let ended = days.flat_map(move |day| journal.read(day).into_iter().rev());
+    let days = journal.list()?.into_iter().rev();
+    let ended = days.flat_map(move |day| match journal.rows(day) {
+        Ok(rows) => rows.into_iter().rev().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    });
     let mut ended = ended.peekable();
-    let has_ended = ended
-        .peek()
-        .is_some_and(|run| Some(&run.run_id) == id.as_ref());
-    running.filter(|_| !has_ended).into_iter().chain(ended)
+    let has_ended = ended.peek().is_some_and(|run| {
+        let run = run.as_ref();
+        run.is_ok_and(|run| Some(&run.run_id) == id.as_ref())
+    });
+    let running = running.filter(|_| !has_ended).into_iter();
+    Ok(running.map(Ok).chain(ended))
 }
 
 fn time(time: DateTime<Utc>) -> String {
@@ -190,6 +214,26 @@ mod tests {
             table.contains("0198-b") && table.contains("succeeded"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal_folder(folder.path());
+        fs::write(&journal, "a file where the folder should be").unwrap();
+        let refused = [
+            list(folder.path(), 5, None).unwrap_err(),
+            find(folder.path(), "0198").unwrap_err(),
+        ];
+        for error in refused {
+            let said = error.in_full();
+            let folder = journal.display().to_string();
+            assert!(
+                said.contains(&folder) && said.contains("ot a directory"),
+                "{said}"
+            );
+        }
+        assert_eq!(last_good(folder.path(), Kind::Cron).unwrap(), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use service::span_file::{self, Attached};
 use tracing::Span;
 
 use super::feed::{Feed, Row};
-use super::journal::Journal;
+use super::journal::{Journal, Trouble};
 use super::{Kind, Run, RunStatus, now};
 use crate::engine::{Engine, absolute};
 use crate::{Error, TransformerConfig};
@@ -57,6 +57,8 @@ pub(crate) struct Recorder {
     keep_logs: Duration,
     keep_rows: Duration,
     tidied: Option<Instant>,
+    /// Why runs have no log file.
+    trouble: Trouble,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Recorder {
             keep_logs: config.keep_run_logs,
             keep_rows: config.keep_runs,
             tidied: None,
+            trouble: Trouble::default(),
             logs,
         };
         recorder.recover();
@@ -138,9 +141,7 @@ impl Recorder {
         let span = tracing::info_span!("run", run_id = run.run_id);
         let path = log_file(&self.logs, &run.run_id);
         let log = fs::create_dir_all(&self.logs).and_then(|()| File::create(&path));
-        let mut log = log
-            .inspect_err(|error| tracing::debug!(%error, "the run has no log file"))
-            .ok();
+        let mut log = self.noted(log);
         if let Some(log) = &mut log {
             let (id, kind) = (&run.run_id, run.kind.as_str());
             // A log that cannot be written does not keep a run from its work.
@@ -155,6 +156,26 @@ impl Recorder {
             span,
             log,
             _attached: attached,
+        }
+    }
+
+    /// The log file of a run, if it could be made. Without it the run goes on.
+    fn noted(&mut self, log: std::io::Result<File>) -> Option<File> {
+        match log {
+            Ok(file) => {
+                self.trouble.is_over();
+                Some(file)
+            }
+            Err(error) => {
+                if self.trouble.is_new(&error) {
+                    tracing::warn!(
+                        folder = %self.logs.display(), %error,
+                        "runs have no log file: the folder cannot be written; make it writable, \
+                         or give another transformer.logs"
+                    );
+                }
+                None
+            }
         }
     }
 
@@ -325,6 +346,7 @@ mod tests {
             keep_logs: Duration::from_secs(3600),
             keep_rows: Duration::from_secs(30 * 86_400),
             tidied: None,
+            trouble: Trouble::default(),
         };
         recorder.recover();
         recorder

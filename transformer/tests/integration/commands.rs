@@ -107,6 +107,24 @@ async fn a_mart_is_exported_in_every_format_and_whole() {
             .exists()
     );
 
+    // A link stays, and what is no file is not replaced.
+    let link = file("link");
+    std::os::unix::fs::symlink(&out, &link).unwrap();
+    program.text(&[&history[..], &["--out", &link]].concat());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(bench.query(&count), [[Some("2".to_owned())]]);
+    let pipe = file("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let said = program.refusal(&[&history[..], &["--out", &pipe]].concat());
+    assert!(said.contains("no regular file"), "{said}");
+    assert!(!fs::metadata(&pipe).unwrap().is_file());
+
     // What a killed export has left is no hindrance; one that is running is.
     let left = bench.folder.path().join(".history.parquet.unfinished");
     fs::write(&left, "half of it").unwrap();
@@ -163,6 +181,25 @@ async fn lineage_is_shown_for_all_or_around_a_model() {
     assert!(json["edges"].as_array().unwrap().len() > 1);
     let said = program.refusal(&["lineage", "kpi_lates"]);
     assert!(said.contains("did you mean kpi_latest?"), "{said}");
+    let said = program.refusal(&["lineage", "something_else"]);
+    assert!(
+        said.contains("there are ") && said.contains("current_positions"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_status_says_nothing_that_only_the_service_knows() {
+    let (_bench, program) = published().await;
+    let (text, _) = program.text(&["status"]);
+    let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(status["polls"], 2, "{text}");
+    let names: Vec<&String> = status.as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        ["as_of", "generation", "polls", "rows", "watermark"],
+        "{text}"
+    );
 }
 
 #[tokio::test]

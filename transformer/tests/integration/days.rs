@@ -343,6 +343,46 @@ async fn a_mart_that_is_written_bit_by_bit_says_how_far_it_is_and_comes_to_an_en
     assert!(!published.written.contains(&"slow_days".to_owned()));
 }
 
+#[tokio::test]
+async fn what_takes_long_has_its_turn_although_every_look_finds_something() {
+    let mut bench = Bench::new().await;
+    let models = bench.folder.path().join("models/marts");
+    std::fs::create_dir_all(&models).unwrap();
+    let hourly = SLOW.replace("at least every 1ns", "at least every 1h");
+    std::fs::write(models.join("slow_days.sql"), hourly).unwrap();
+    bench.config.transformer.models = Some(bench.folder.path().join("models"));
+    bench.append(&day(0)).await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    drop(transformer);
+    for (age, is_written) in [(59 * 60, false), (61 * 60, true)] {
+        let description = bench.published().join("CURRENT");
+        let current = std::fs::read_to_string(description).unwrap();
+        let description = bench
+            .published()
+            .join(current.trim())
+            .join("generation.json");
+        let text = std::fs::read_to_string(&description).unwrap();
+        let mut generation: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let entry = &mut generation["marts"]["slow_days"];
+        let written = chrono::Utc::now() - Duration::from_secs(age);
+        entry["refreshed_at"] = serde_json::to_value(written).unwrap();
+        entry["duration"] = 1.0.into();
+        std::fs::write(&description, generation.to_string()).unwrap();
+        let time = START + 80_000 + i64::from(is_written);
+        bench.append(&rows_at(0..3, time)).await;
+        let mut transformer = Transformer::open(&bench.config).await.unwrap();
+        assert!(transformer.refresh().await.unwrap().is_some());
+        let published = transformer.publish_scope(Scope::Quick).await.unwrap();
+        let slow = "slow_days".to_owned();
+        assert_eq!(
+            published.written.contains(&slow),
+            is_written,
+            "after {age} s"
+        );
+    }
+}
+
 /// A mart of which one part takes longer than all may together.
 const SLOW: &str = "\
 -- description: Polls of each day, slowly.

@@ -175,6 +175,29 @@ async fn the_commands_list_runs_and_show_one_with_its_log() {
 }
 
 #[tokio::test]
+async fn without_a_folder_for_records_marts_are_published_and_it_is_said_once() {
+    let mut bench = Bench::new().await;
+    let logs = bench.folder.path().join("a_file");
+    std::fs::write(&logs, "where the folder should be").unwrap();
+    bench.config.transformer.logs = logs.clone();
+    bench.append(&poll(0)).await;
+    let program = Program::new(&bench);
+    let output = program.output(&["once"]);
+    // Where the program logs to is no matter here.
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(output.status.success(), "{said}");
+    for text in ["runs have no log file", "runs have no record"] {
+        assert_eq!(said.matches(text).count(), 1, "{text}: {said}");
+    }
+    assert!(said.contains(&logs.display().to_string()), "{said}");
+    let output = program.output(&["runs"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&logs.display().to_string()), "{said}");
+}
+
+#[tokio::test]
 async fn a_killed_run_is_found_as_interrupted_and_counted_again() {
     for (step, expected) in [
         ("transformer.run.begun", RunStatus::Interrupted),

@@ -31,7 +31,13 @@ impl Server {
         if section.url.is_empty() {
             return Ok(None);
         }
-        let config = Config::from_str(section.url.expose());
+        // Of a password with an @ the end would be taken for the host or the database, and shown.
+        let text = section.url.expose();
+        if text.contains("://") && text.matches('@').count() > 1 {
+            let reason = "it has more than one @; write those of user and password as %40";
+            return Err(PostgresError::Url(reason.to_owned()));
+        }
+        let config = Config::from_str(text);
         // The cause, but never the text: it holds the password.
         let mut config = config.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -208,6 +214,8 @@ mod tests {
                 "TLS",
             ),
             ("postgresql:///d", "contrail", "no host"),
+            ("postgresql://me:pa@hush@h/d", "contrail", "%40"),
+            ("postgresql://me:pa@hu/hush@h/d", "contrail", "%40"),
             ("postgresql://me:hush@h/d", "my schema", "postgres.schema"),
             ("postgresql://me:hush@h/d", "", "postgres.schema"),
         ] {

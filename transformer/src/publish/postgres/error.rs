@@ -54,6 +54,9 @@ pub enum PostgresError {
         /// Why.
         reason: String,
     },
+    /// A copy took far longer than any should.
+    #[error("the copy to PostgreSQL did not end within {} min; is the server suspended, or its disk full?", .0.as_secs() / 60)]
+    NoEnd(std::time::Duration),
     /// The copy at the end of the service took too long.
     #[error("the copy to PostgreSQL did not end in time; the next start goes on with it")]
     Late,

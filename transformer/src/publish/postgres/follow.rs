@@ -20,6 +20,9 @@ use crate::{Error, TransformerConfig};
 
 /// The longest pause between two tries, when no generation comes in between.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long a copy may take: a server that accepts what is sent and says nothing would be waited for
+/// without an end.
+const COPY_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How long the end of the service waits for the last copy.
 const LAST_COPY: Duration = Duration::from_secs(30);
 
@@ -150,7 +153,9 @@ impl Task {
             self.fingerprints = fingerprints;
             contents?
         };
-        let copied = copy(&self.server, &generation, &contents).await?;
+        let copying = copy(&self.server, &generation, &contents);
+        let copied = tokio::time::timeout(COPY_LIMIT, copying).await;
+        let copied = copied.map_err(|_| PostgresError::NoEnd(COPY_LIMIT))??;
         self.copied = Some(generation.generation);
         note(generation.generation, copied, began.elapsed());
         Ok(())
