@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::{
     SortColumn, SortOptions, concat_batches, filter_record_batch, lexsort_to_indices, take,
 };
@@ -19,7 +19,8 @@ use crate::columns::Columns;
 /// Writes the rows of a batch as data files that no snapshot names yet.
 ///
 /// The files lie in the folder of their day, sorted by the table's sort order, and are named
-/// after the batch. All `batches` have the table's columns.
+/// after the batch. Rows that this order does not tell apart stay as they arrived: readers take
+/// the first of several. All `batches` have the table's columns.
 pub async fn write_files(
     table: &Table,
     batches: &[RecordBatch],
@@ -82,13 +83,22 @@ fn sort(table: &Table, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     if columns.is_empty() {
         return Ok(rows.clone());
     }
-    let order = lexsort_to_indices(&columns, None)?;
+    let order = stable_order(columns, rows.num_rows())?;
     let sorted = rows
         .columns()
         .iter()
         .map(|column| take(column, &order, None))
         .collect::<Result<Vec<ArrayRef>, _>>()?;
     RecordBatch::try_new(rows.schema(), sorted)
+}
+
+/// The order of the rows by these columns. Arrow's sort is not stable by itself.
+fn stable_order(mut columns: Vec<SortColumn>, rows: usize) -> Result<UInt32Array, ArrowError> {
+    columns.push(SortColumn {
+        values: Arc::new(UInt64Array::from_iter_values(0..rows as u64)),
+        options: None,
+    });
+    lexsort_to_indices(&columns, None)
 }
 
 async fn write_file(
@@ -127,4 +137,22 @@ async fn write_file(
             .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::Unexpected, error.to_string()))
     };
     write.await.map_err(ConsumerError::iceberg(action))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_the_same_aircraft_and_poll_stay_as_they_arrived() {
+        let key = |of: fn(u32) -> u32| SortColumn {
+            values: Arc::new(UInt32Array::from_iter_values((0..5_000).map(of))),
+            options: Some(SortOptions::default()),
+        };
+        let (aircraft, poll) = (|row: u32| row % 7, |row: u32| row / 7 % 3);
+        let order = stable_order(vec![key(aircraft), key(poll)], 5_000).unwrap();
+        let mut expected: Vec<u32> = (0..5_000).collect();
+        expected.sort_by_key(|row| (aircraft(*row), poll(*row)));
+        assert_eq!(order.values().to_vec(), expected);
+    }
 }

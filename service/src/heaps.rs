@@ -14,7 +14,8 @@ pub fn limit(heaps: u8) {
     let _ = heaps;
 }
 
-#[cfg(all(test, target_env = "gnu"))]
+#[cfg(test)]
+#[cfg(target_env = "gnu")]
 mod tests {
     use std::process::Command;
 

@@ -308,7 +308,7 @@ mod tests {
             let found = data_manifests([data.clone(), deletes], "flight_states");
             match refused {
                 true => assert!(matches!(found, Err(Error::DeleteFiles { .. }))),
-                false => assert_eq!(found.unwrap(), [data.clone()]),
+                false => assert_eq!(found.unwrap(), std::slice::from_ref(&data)),
             }
         }
     }

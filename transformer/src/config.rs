@@ -203,7 +203,7 @@ mod tests {
             let mut config = loader().load::<super::Config>().unwrap().transformer;
             config.window = window * day;
             config.retention = retention * day;
-            config.daily_retention = 0 * day;
+            config.daily_retention = std::time::Duration::ZERO;
             let checked = config.validate();
             assert_eq!(
                 checked.is_ok(),

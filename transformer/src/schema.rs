@@ -100,7 +100,8 @@ impl SourceSchema {
     }
 
     /// The select list that names every column the models of `flight_states` expect, typed, and
-    /// null where the table has none of that name; then, if asked, those the table has beyond.
+    /// null where the table has none of that name, and where in the lake the row is; then, if
+    /// asked, those the table has beyond.
     pub fn select_list(&self, with_further: bool) -> String {
         let mut list: Vec<String> = FLIGHT_STATES
             .iter()
@@ -109,6 +110,8 @@ impl SourceSchema {
                 None => format!("null::{duck_type} as {name}"),
             })
             .collect();
+        // Which of several rows arrived first.
+        list.push("filename as data_file, file_row_number as row_in_file".to_owned());
         if with_further {
             let expected = |name: &str| FLIGHT_STATES.iter().any(|(_, known, _)| *known == name);
             let further = self.columns.iter().filter(|column| !expected(&column.name));
@@ -185,7 +188,8 @@ mod tests {
         });
         let list = schema.select_list(true);
         assert!(list.contains("null::INTEGER as category"), "{list}");
-        assert!(list.ends_with(", source, \"operator\""), "{list}");
+        assert!(list.contains(", source, filename as data_file, "), "{list}");
+        assert!(list.ends_with(", \"operator\""), "{list}");
         assert!(!schema.select_list(false).contains("operator"));
     }
 

@@ -55,7 +55,11 @@ first_of_several as (
     select *
     from states
     semi join repeated using (icao24, snapshot_time)
-    qualify row_number() over (partition by icao24, snapshot_time order by ingestion_time) = 1
+    -- The one that arrived first, as the other marts count it.
+    qualify row_number() over (
+        partition by icao24, snapshot_time
+        order by ingestion_time nulls last, data_file, row_in_file
+    ) = 1
 ),
 each_once as (
     select * from sent_once
@@ -66,7 +70,8 @@ cleaned as (
     select * from each_once where latitude between -90 and 90 and longitude between -180 and 180
 )
 select
-    cleaned.* replace (
+    cleaned.* exclude (data_file, row_in_file)
+    replace (
         sensors::varchar as sensors,
         position_source::bigint as position_source,
         category::bigint as category

@@ -66,7 +66,9 @@ create or replace temp table flights_open as from flights_recent limit 0;
 
 -- @forget
 -- Only days whose time is over: of days that are counted again the rows come late, and what they
--- touch is derived again, with flights that reach beyond the days.
+-- touch is derived again, with flights that reach beyond the days. A flight that goes on into the
+-- days that are kept stays until those leave too, so that late rows find all of it; the select
+-- does not show it.
 create or replace temp table flights_over as
 with past as (
     select first_seen from flights_past
@@ -86,11 +88,11 @@ when not matched then insert values (
 
 delete from flights_past
 where getvariable('forget_from') <= date '0001-01-01'
-    and first_seen < getvariable('forget_before_time');
+    and last_seen < getvariable('forget_before_time');
 
 delete from flights_recent
 where getvariable('forget_from') <= date '0001-01-01'
-    and first_seen < getvariable('forget_before_time');
+    and last_seen < getvariable('forget_before_time');
 
 -- @settle
 -- Some 5,000 flights are an hour's worth of the whole world.
@@ -168,4 +170,5 @@ select
 from flights
 left join others using (aircraft)
 left join countries on flights.country = countries.country_id
+where flights.first_seen >= coalesce(getvariable('flights_since'), timestamptz '-infinity')
 order by flights.first_seen, flights.aircraft

@@ -161,9 +161,9 @@ impl Engine {
             return Err(Error::CrashPoint("transformer.stage.after"))
         );
         self.run_models()?;
-        let run = std::mem::take(&mut done.folded.tracks);
-        done.flights = Some(self.count_flights(run, done.folded.rows, schema)?);
+        // First the days that leave: no flight of theirs is to be stored.
         self.keep_retention(done.folded.span)?;
+        done.flights = Some(self.count_flights(&mut done.folded, schema)?);
         self.empty_native_tables()?;
         let paths = quote_list(files.iter().map(|file| file.path.as_str()));
         let finish =

@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// The first day of which detail is kept, in microseconds since 1970.
-    pub(super) fn detail_from(&self) -> Result<Option<i64>, Error> {
+    pub(crate) fn detail_from(&self) -> Result<Option<i64>, Error> {
         let day = state::get(self.connection(), "first_kept_day")?;
         let day = day.and_then(|day| day.parse::<i64>().ok());
         Ok(day
@@ -142,9 +142,10 @@ impl Engine {
     /// aggregates are forgotten only of days that the lake has files of: of others nobody could
     /// count them again.
     pub(super) fn count_again(&self, days: Days, schema: &SourceSchema) -> Result<(), Error> {
-        // Whatever ends before the rows come again, to the tracks they must come late.
-        self.store_flights(schema)?;
         let days = self.whole_files(days)?;
+        // Whatever ends before the rows come again, to the tracks they must come late.
+        let time = |day: i64| day.saturating_mul(MICROS_PER_DAY);
+        self.doubt_flights((time(days.0), time(days.1 + 1) - 1), schema)?;
         self.forget_days(Some(days), None)?;
         for days in self.days_with_files(days)? {
             self.forget_days(None, Some(days))?;

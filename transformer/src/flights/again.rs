@@ -1,6 +1,7 @@
 //! What rows that came late change: which flights are taken back, which rows are read again, and
 //! what becomes of them.
 
+use super::piece::Piece;
 use super::rules::{LONGEST_SILENCE, Sighting};
 use super::tracker::{Closed, LAG, Tracker};
 use super::tracks::{Late, Tracks};
@@ -38,6 +39,19 @@ impl Window {
 }
 
 impl Tracker {
+    /// Rows from `from` to `to` may be gone: what aircraft did then whose track is open, and those
+    /// with flights that have ended, is as if they had come late.
+    pub fn doubt(&mut self, ended: &[u32], from: i64, to: i64) {
+        let touches = |piece: &Piece| {
+            let ends = piece.first().zip(piece.last());
+            ends.is_some_and(|(first, last)| first.time <= to && last.time >= from)
+        };
+        let open = self.open.iter().filter(|(_, piece)| touches(piece));
+        for aircraft in open.map(|(aircraft, _)| aircraft).chain(ended) {
+            self.late.note(*aircraft, from, to);
+        }
+    }
+
     /// What to derive again. Each window is then to be widened by the ended flights it touches.
     pub fn windows(&self, late: &Late) -> Vec<Window> {
         let window = |(aircraft, first, last): (u32, i64, i64)| {
@@ -62,6 +76,14 @@ impl Tracker {
         let mut windows: Vec<Window> = late.spans().map(window).collect();
         windows.sort_unstable_by_key(|window| window.aircraft);
         windows
+    }
+
+    /// Whether a window reaches only flights that began before `from` and are not shown, and
+    /// nothing that is known of open and ended tracks.
+    pub fn is_past(&self, window: &Window, from: i64) -> bool {
+        window
+            .reach_to
+            .is_some_and(|to| to < from && to <= self.horizon)
     }
 
     /// Forgets the ends of tracks that are derived again.

@@ -23,8 +23,9 @@ use super::tracker::{Closed, Tracker};
 use super::tracks::Tracks;
 use crate::Error;
 use crate::engine::Engine;
+use crate::fold::Folded;
 use crate::fold::again::Reading;
-use crate::schema::SourceSchema;
+use crate::schema::{SourceSchema, timestamptz};
 
 /// The mart that is made of this.
 pub(crate) const MART: &str = "flights";
@@ -32,7 +33,7 @@ pub(crate) const MART: &str = "flights";
 /// Rows after which the tracks are stored again: what a restart reads at most, beside one batch.
 const SAVE_AFTER: u64 = 200_000;
 
-/// Sightings read again in one go: some 60 MB.
+/// Rows read again in one go: some 60 MB.
 const SIGHTINGS: usize = 500_000;
 
 /// All times.
@@ -75,16 +76,17 @@ impl Engine {
     /// batch's transaction, before its files are noted as counted.
     pub(crate) fn count_flights(
         &self,
-        run: Tracks,
-        rows: u64,
+        folded: &mut Folded,
         schema: &SourceSchema,
     ) -> Result<Ahead, Error> {
         let mut ahead = self.take_tracks(schema)?;
-        ahead.tracker.absorb(run);
+        ahead.tracker.absorb(std::mem::take(&mut folded.tracks));
         ahead.tracker.end_of_batch();
-        self.add_flights("flights_recent", &ahead.tracker.take_closed())?;
-        ahead.unsaved = ahead.unsaved.saturating_add(rows);
-        if ahead.unsaved >= SAVE_AFTER || !ahead.tracker.late.is_empty() {
+        self.add_flights("flights_recent", ahead.tracker.take_closed())?;
+        ahead.unsaved = ahead.unsaved.saturating_add(folded.rows);
+        // A repeat does not count, which its file alone, read again, would not tell.
+        let is_told_by_files = ahead.tracker.late.is_empty() && folded.repeated == 0;
+        if ahead.unsaved >= SAVE_AFTER || !is_told_by_files {
             self.save_tracks(&mut ahead)?;
         }
         service::crash_point!(
@@ -104,21 +106,39 @@ impl Engine {
         Ok(())
     }
 
+    /// Stores the tracks likewise, and lets what touches a time be derived again: rows of it are
+    /// to come again, or are gone.
+    pub(crate) fn doubt_flights(
+        &self,
+        (from, to): (i64, i64),
+        schema: &SourceSchema,
+    ) -> Result<(), Error> {
+        let mut ahead = self.take_tracks(schema)?;
+        let sql = format!(
+            "select distinct aircraft
+            from (select * from flights_past union all select * from flights_recent) as flights
+            where epoch_us(last_seen) >= {from} and epoch_us(first_seen) <= {to}"
+        );
+        let ended: Vec<u32> = self.column("find the aircraft with flights", &sql)?;
+        ahead.tracker.doubt(&ended, from, to);
+        self.save_tracks(&mut ahead)?;
+        self.flights.keep(ahead);
+        Ok(())
+    }
+
     /// Gets ready for publishing: derives again what late rows have changed, unless more files
     /// wait to be counted, and lays out the flights that have not ended.
     pub(crate) fn settle_flights(&self, schema: &SourceSchema) -> Result<(), Error> {
         let settled = self.transaction(|| {
             let mut ahead = self.take_tracks(schema)?;
-            let name = format!("set variable flights_batch = {}::bigint", self.batch()?);
-            self.run("name the batch", &name)?;
+            self.name_what_to_show()?;
             if !self.is_waiting()? && !ahead.tracker.late.is_empty() {
                 self.derive_again(&mut ahead.tracker, schema)?;
                 self.save_tracks(&mut ahead)?;
             }
             let empty = "create or replace temp table flights_open as from flights_recent limit 0";
             self.run("lay out the open flights", empty)?;
-            let open: Vec<Closed> = ahead.tracker.open_flights().collect();
-            self.add_flights("flights_open", &open)?;
+            self.add_flights("flights_open", ahead.tracker.open_flights().collect())?;
             Ok(ahead)
         });
         match settled {
@@ -134,6 +154,21 @@ impl Engine {
             return Err(Error::CrashPoint("transformer.flights.settled"))
         );
         Ok(())
+    }
+
+    /// Names the batch, and from when on flights are shown: one leaves with the day on which it
+    /// began.
+    fn name_what_to_show(&self) -> Result<(), Error> {
+        let since = match self.detail_from()? {
+            Some(from) => timestamptz(from),
+            None => "null::timestamptz".to_owned(),
+        };
+        let sql = format!(
+            "set variable flights_batch = {}::bigint;
+            set variable flights_since = {since};",
+            self.batch()?
+        );
+        self.run("name the batch and the flights to show", &sql)
     }
 
     /// The tracks, out of memory or out of the database. Whoever takes them gives them back when
@@ -154,8 +189,7 @@ impl Engine {
             .map_err(Error::duck("cannot read the tracks"))?;
         let read = |(batch, bytes): (i64, Vec<u8>)| Some((batch, Tracker::from_bytes(&bytes)?));
         let (batch, mut tracker) = stored.and_then(read).unwrap_or_default();
-        let since =
-            format!("select path from lake_files where batch > {batch} order by first_time, path");
+        let since = format!("select path from lake_files where batch > {batch} order by path");
         let files: Vec<String> = self.column("find the files counted since", &since)?;
         self.must_exist(files.iter().map(String::as_str))?;
         let files: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
@@ -202,6 +236,9 @@ impl Engine {
     fn derive_again(&self, tracker: &mut Tracker, schema: &SourceSchema) -> Result<(), Error> {
         let late = tracker.take_late();
         let mut windows = tracker.windows(&late);
+        if let Some(from) = self.detail_from()? {
+            windows.retain(|window| !tracker.is_past(window, from));
+        }
         self.take_back(&mut windows)?;
         let (Some(from), Some(to)) = (
             windows.iter().map(|window| window.from).min(),
@@ -217,7 +254,7 @@ impl Engine {
             where batch is not null
                 and coalesce(epoch_us(last_time) >= {from}, true)
                 and coalesce(epoch_us(first_time) <= {to}, true)
-            order by first_time, path"
+            order by path"
         );
         let files: Vec<String> = self.column("find the files of late rows", &sql)?;
         self.must_exist(files.iter().map(String::as_str))?;
@@ -250,7 +287,7 @@ impl Engine {
         })?;
         tracker.end_of_batch();
         ended.extend(tracker.take_closed());
-        self.add_flights("flights_recent", &ended)
+        self.add_flights("flights_recent", ended)
     }
 
     /// Removes the flights that the windows touch, and widens the windows by them.
@@ -313,7 +350,12 @@ impl Engine {
         self.run("take flights back", remove)
     }
 
-    fn add_flights(&self, table: &'static str, flights: &[Closed]) -> Result<(), Error> {
+    /// Stores flights, but none that was over before the detail that is kept. One that began
+    /// before it is not shown; it is stored so that late rows find all of it.
+    fn add_flights(&self, table: &'static str, mut flights: Vec<Closed>) -> Result<(), Error> {
+        if let Some(from) = self.detail_from()? {
+            flights.retain(|one| one.flight.last_seen >= from);
+        }
         for flights in flights.chunks(ROWS) {
             let latitude = |at: Option<Position>| at.map(|position| position.latitude);
             let longitude = |at: Option<Position>| at.map(|position| position.longitude);

@@ -16,18 +16,27 @@ use crate::schema::SourceSchema;
 
 /// What is read, and how.
 pub(crate) struct Reading<'a> {
-    /// The data files.
+    /// The data files, in the order of their paths, as they count in [`super`].
     pub files: &'a [PathBuf],
     /// The table's columns.
     pub schema: &'a SourceSchema,
     /// The numbers of aircraft and countries.
     pub registry: &'a Registry,
-    /// Sightings that may lie in memory: when there are more, the files are read several times.
+    /// Rows that may lie in memory: when there are more, the files are read several times.
     pub at_most: usize,
 }
 
-/// A sighting, whose it is, and when its body arrived.
-type Found = (u32, i64, Sighting);
+/// A row that was found.
+struct Found {
+    aircraft: u32,
+    time: i64,
+    /// When its body arrived.
+    arrived: i64,
+    /// Its number among all rows of the files.
+    place: u64,
+    /// What it tells; a row that tells nothing counts too, in the place of its repeats.
+    sighting: Option<Sighting>,
+}
 
 /// The aircraft from the first number up to the second, which is not one of them.
 struct Range {
@@ -48,24 +57,26 @@ impl Reading<'_> {
         loop {
             let mut range = Range { from, to: None };
             let mut found = Vec::new();
+            let mut place = 0;
             for path in self.files {
                 let file = DataFile::open(path, self.schema, COLUMNS)?;
                 let groups = (0..file.row_groups().len()).collect();
                 let mut entries = [Entries::default(), Entries::default()];
                 for rows in file.read(groups, None)? {
-                    self.pick(&rows?, &mut entries, span, &range, &mut found);
+                    let rows = rows?;
+                    self.pick(&rows, place, &mut entries, span, &range, &mut found);
+                    place += rows.len as u64;
                     if found.len() > self.at_most {
                         halve(&mut found, &mut range);
                     }
                 }
             }
             // Of a row that was sent several times the one that arrived first counts.
-            found.sort_unstable_by_key(|(aircraft, arrived, one)| (*aircraft, one.time, *arrived));
-            found.dedup_by_key(|(aircraft, _, one)| (*aircraft, one.time));
+            found.sort_unstable_by_key(|one| (one.aircraft, one.time, one.arrived, one.place));
+            found.dedup_by_key(|one| (one.aircraft, one.time));
+            let told = found.into_iter();
             give(
-                found
-                    .into_iter()
-                    .map(|(aircraft, _, one)| (aircraft, one))
+                told.filter_map(|one| Some((one.aircraft, one.sighting?)))
                     .collect(),
             )?;
             match range.to {
@@ -78,6 +89,7 @@ impl Reading<'_> {
     fn pick(
         &self,
         rows: &Rows,
+        first: u64,
         [aircraft_entries, country_entries]: &mut [Entries; 2],
         span: &dyn Fn(u32) -> Option<(i64, i64)>,
         range: &Range,
@@ -115,8 +127,13 @@ impl Reading<'_> {
             });
             let arrived = arrivals.is_valid(at).then(|| arrivals.value(at));
             let point = points.at(at, aircraft, Country(country).number());
-            let sighting = point.sighting();
-            found.extend(sighting.map(|one| (aircraft, arrived.unwrap_or(i64::MAX), one)));
+            found.push(Found {
+                aircraft,
+                time: times.value(at),
+                arrived: arrived.unwrap_or(i64::MAX),
+                place: first + at as u64,
+                sighting: point.sighting(),
+            });
         }
     }
 }
@@ -130,17 +147,16 @@ impl Range {
 /// Leaves the upper half of the aircraft for the next time, or all but one.
 fn halve(found: &mut Vec<Found>, range: &mut Range) {
     let middle = found.len() / 2;
-    let (_, (half, _, _), _) =
-        found.select_nth_unstable_by_key(middle, |(aircraft, _, _)| *aircraft);
-    let half = *half;
-    let lowest = found.iter().map(|(aircraft, _, _)| *aircraft).min();
+    let (_, half, _) = found.select_nth_unstable_by_key(middle, |one| one.aircraft);
+    let half = half.aircraft;
+    let lowest = found.iter().map(|one| one.aircraft).min();
     let cut = if lowest < Some(half) {
         half
     } else {
         half.saturating_add(1)
     };
     if range.to.is_none_or(|to| cut < to) {
-        found.retain(|(aircraft, _, _)| *aircraft < cut);
+        found.retain(|one| one.aircraft < cut);
         range.to = Some(cut);
     }
 }

@@ -9,11 +9,13 @@
 //! added up at the end. Sums of doubles are therefore the same between two runs only up to the
 //! order of summation, that is, to about 15 digits; everything else is the same exactly.
 //!
-//! Of rows that were sent several times the one that arrived first counts, by `ingestion_time`.
+//! Of rows that were sent several times the one that arrived first counts: by `ingestion_time`,
+//! then by the path of its file, which the consumer names in the order of its commits, then by its
+//! place in the file. [`again`] and the model `cleaned_flights` choose by the same.
 //! Almost always a poll arrives once, and the first pass is the only one. When it finds that rows
 //! of a poll arrived at different times and some are repeats, or that two workers have counted
-//! the same, the batch is folded again by one worker, arrival after arrival. Rows of the same
-//! poll that arrived at the same time are taken to be the same.
+//! the same, or repeats in files that come in another order than that of their paths, the batch is
+//! folded again by one worker, arrival after arrival.
 //!
 //! - [`registry`]: numbers for aircraft, countries and callsigns. `names`: for texts in general.
 //! - `columns`: data files as Arrow columns.
@@ -346,9 +348,12 @@ fn in_order<'a>(
     give: &mut dyn FnMut(Piece) -> Result<(), Error>,
 ) -> Result<Worker<'a>, Error> {
     let mut worker = Worker::new(batch);
+    let mut items: Vec<&Item> = items.iter().collect();
+    // Row groups of a file stay in their order.
+    items.sort_by_key(|item| batch.files.get(item.file).map(|path| path.as_os_str()));
     for turn in 0..worker::turns(&arrivals) {
         worker.next_turn(Arc::clone(&arrivals), turn);
-        for item in items {
+        for item in &items {
             count(&mut worker, batch, item, give)?;
         }
         worker.give_tracks(turn, runs);

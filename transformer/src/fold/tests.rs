@@ -48,6 +48,11 @@ struct State {
     on_ground: Option<bool>,
 }
 
+/// Rows of numbers a hundred apart arrived together, and have other values.
+const fn together_with(arrival: i64) -> i64 {
+    arrival % 100
+}
+
 impl Sent {
     /// Every kind of row. Measures are multiples of a quarter, so that sums are exact.
     fn state(self) -> State {
@@ -81,7 +86,7 @@ impl Sent {
             squawk: [None, Some("0021"), Some("7700"), Some("7500")]
                 [usize::try_from(x % 4).unwrap()],
             time,
-            ingestion: time + arrival * 1_000,
+            ingestion: time + together_with(arrival) * 1_000,
             position: (x % 3 != 0).then_some(time - x * 1_000_000),
             contact: (x % 5 != 0).then_some(time - 61_000_000),
             latitude: (x % 9 != 0).then_some(quarter(x) - 12.0),
@@ -164,6 +169,16 @@ fn folded(folder: &Path, files: &[Vec<Sent>], before: &[Sent], threads: usize) -
     let paths: Vec<PathBuf> = (0..files.len())
         .map(|number| folder.join(format!("{number}.parquet")))
         .collect();
+    folded_at(paths, files, before, threads)
+}
+
+/// The same of files at these paths.
+fn folded_at(
+    paths: Vec<PathBuf>,
+    files: &[Vec<Sent>],
+    before: &[Sent],
+    threads: usize,
+) -> (Rows, Folded) {
     for (path, sent) in paths.iter().zip(files) {
         write(path, sent);
     }
@@ -258,15 +273,20 @@ fn check(files: &[Vec<Sent>], before: &[Sent], threads: usize) -> Result<(), Tes
     let folder = tempfile::tempdir().unwrap();
     let (found, folded) = folded(folder.path(), files, before, threads);
     let expected = expected(files, before);
+    same(&found, &expected)?;
+    let sent: usize = files.iter().map(Vec::len).sum();
+    prop_assert_eq!(folded.rows, sent as u64);
+    let repeats = expected.get("new_repeats").map_or(0, Vec::len);
+    prop_assert_eq!(folded.repeated, repeats as u64);
+    Ok(())
+}
+
+fn same(found: &Rows, expected: &Rows) -> Result<(), TestCaseError> {
     for table in Table::ALL {
         let (found, expected) = (found.get(table.name()), expected.get(table.name()));
         let found = found.filter(|rows| !rows.is_empty());
         prop_assert_eq!(found, expected, "{}", table.name());
     }
-    let sent: usize = files.iter().map(Vec::len).sum();
-    prop_assert_eq!(folded.rows, sent as u64);
-    let repeats = expected.get("new_repeats").map_or(0, Vec::len);
-    prop_assert_eq!(folded.repeated, repeats as u64);
     Ok(())
 }
 
@@ -291,16 +311,78 @@ fn nothing_comes_of_nothing() {
     check(&[Vec::new()], &[], 2).unwrap();
 }
 
+fn arrived(arrival: i64) -> Vec<Sent> {
+    let sent = one_each(5, 6).into_iter();
+    sent.map(|sent| Sent { arrival, ..sent }).collect()
+}
+
 #[test]
 fn of_several_arrivals_the_first_counts_wherever_it_lies() {
-    let arrived = |arrival| -> Vec<Sent> {
-        one_each(5, 6)
-            .into_iter()
-            .map(|sent| Sent { arrival, ..sent })
-            .collect()
-    };
     check(&[arrived(2), arrived(0), arrived(1)], &[], 2).unwrap();
     check(&[[arrived(1), arrived(0)].concat()], &[], 1).unwrap();
+}
+
+#[test]
+fn of_rows_that_arrived_together_the_first_by_path_and_place_counts() {
+    let (one, other) = (arrived(0), arrived(100));
+    let both = vec![[one.clone(), other.clone()].concat()];
+    for threads in [1, 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["b", "a"].map(|name| folder.path().join(name)).to_vec();
+        let files = [other.clone(), one.clone()];
+        let (found, _) = folded_at(paths, &files, &[], threads);
+        same(&found, &expected(&[one.clone(), other.clone()], &[])).unwrap();
+        check(&both, &[], threads).unwrap();
+    }
+}
+
+#[test]
+fn rows_read_again_are_those_that_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        arrived(1),
+        [arrived(200), arrived(0)].concat(),
+        arrived(100),
+    ];
+    let paths: Vec<PathBuf> = (0..3)
+        .map(|number| folder.path().join(number.to_string()))
+        .collect();
+    for (path, sent) in paths.iter().zip(&files) {
+        write(path, sent);
+    }
+    let registry = registry();
+    let told = |sent: Sent| {
+        let state = sent.state();
+        let is_fresh = state.contact.is_none_or(|then| state.time - then <= MINUTE);
+        let tells = state.velocity > Some(110.0) || state.on_ground.is_some();
+        let possible = -500.0..=20_000.0;
+        let altitude = state.altitude.filter(|metres| possible.contains(metres));
+        (is_fresh && tells).then(|| {
+            let aircraft = registry.aircraft(&state.icao24);
+            ((aircraft, state.time), altitude)
+        })
+    };
+    let expected: BTreeMap<_, _> = arrived(200).into_iter().filter_map(told).collect();
+    assert!(!expected.is_empty() && expected.len() < 30);
+    for at_most in [usize::MAX, 7] {
+        let reading = again::Reading {
+            files: &paths,
+            schema: &SourceSchema::flight_states(),
+            registry: &registry,
+            at_most,
+        };
+        let mut found = BTreeMap::new();
+        let ever = |_| Some((i64::MIN, i64::MAX));
+        let read = reading.read(&ever, &mut |part| {
+            for (aircraft, one) in part {
+                let before = found.insert((aircraft, one.time), one.altitude);
+                assert_eq!(before, None);
+            }
+            Ok(())
+        });
+        read.unwrap();
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]

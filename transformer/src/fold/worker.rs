@@ -64,7 +64,9 @@ pub(super) struct Worker<'a> {
     /// The order in which arrivals count, and whose turn it is; `None` while it is not known
     /// that any poll arrived more than once.
     turn: Option<(Arc<Arrivals>, usize)>,
-    /// A row was a repeat of one that may have arrived later.
+    /// The files come in the order of their paths.
+    in_path_order: bool,
+    /// A row was a repeat of one that may have to count after it.
     pub doubtful: bool,
 }
 
@@ -120,6 +122,7 @@ impl<'a> Worker<'a> {
             totals: Totals::default(),
             tracks: Tracks::default(),
             turn: None,
+            in_path_order: batch.files.is_sorted_by_key(|path| path.as_os_str()),
             doubtful: false,
         }
     }
@@ -191,7 +194,8 @@ impl<'a> Worker<'a> {
             let checks = self.totals.quality.of(hour);
             checks.count(Rule::NotRepeated, Some(!repeat));
             if repeat {
-                self.doubtful |= !before && self.polls[poll].arrivals.len() > 1;
+                let is_first = self.in_path_order && self.polls[poll].arrivals.len() <= 1;
+                self.doubtful |= !before && !is_first;
                 self.totals.repeats.push((aircraft, time));
                 self.totals.repeated += 1;
                 continue;

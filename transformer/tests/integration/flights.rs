@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::support::flights::{compare, histories};
+use crate::support::flights::{compare, compare_since, histories};
 use crate::support::{Bench, Row, row};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
-use transformer::Transformer;
+use transformer::{Days, Transformer};
 
 /// Commits rows in batches of these sizes; `turns` say after which to count and publish, and
 /// after which to start again.
@@ -133,4 +133,119 @@ async fn flights_leave_with_the_days_on_which_they_began() {
     let oldest =
         bench.query("select min(first_seen) >= max(last_seen) - interval 2 days from flights");
     assert_eq!(oldest, [[Some("true".to_owned())]]);
+}
+
+/// Keeps two days.
+async fn two_days() -> Bench {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.retention = Duration::from_secs(2 * 86_400);
+    bench
+}
+
+/// The first second of the last two days that rows are of.
+fn two_days_back(rows: &[Row]) -> i64 {
+    let newest = rows.iter().map(|row| row.time).max().unwrap();
+    (newest.div_euclid(86_400) - 1) * 86_400
+}
+
+#[tokio::test]
+async fn late_rows_of_days_that_have_left_bring_no_flights() {
+    let older = histories(7, 4_000);
+    let mut newer = histories(6, 5_000);
+    for row in &mut newer {
+        for time in [&mut row.time_position, &mut row.last_contact] {
+            *time = time.map(|time| time + 40 * 86_400);
+        }
+        row.time += 40 * 86_400;
+    }
+    let all = [newer.clone(), older.clone()].concat();
+    let since = two_days_back(&all);
+    for batches in [[&newer, &older], [&older, &newer]] {
+        let bench = two_days().await;
+        let mut transformer = Transformer::open(&bench.config).await.unwrap();
+        for rows in batches {
+            bench.append(rows).await;
+            transformer.catch_up().await.unwrap();
+        }
+        compare_since(&bench, &all, since).unwrap();
+        transformer.rebuild(Days::default()).await.unwrap();
+        transformer.catch_up().await.unwrap();
+        compare_since(&bench, &all, since).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_flight_across_the_edge_of_the_retention_leaves_whole() {
+    let bench = two_days().await;
+    let mut rows = histories(9, 6_000);
+    rows.sort_by_key(|row| row.time);
+    // Some rows of the last two days, also of flights that began before them, come last.
+    let since = two_days_back(&rows);
+    let (late, early): (Vec<Row>, Vec<Row>) = rows
+        .iter()
+        .cloned()
+        .partition(|row| row.time > since && row.time % 420 == 0);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for batch in early.chunks(early.len() / 20) {
+        bench.append(batch).await;
+        transformer.catch_up().await.unwrap();
+    }
+    compare_since(&bench, &early, since).unwrap();
+    bench.append(&late).await;
+    transformer.catch_up().await.unwrap();
+    compare_since(&bench, &rows, since).unwrap();
+}
+
+#[tokio::test]
+async fn flights_of_rows_that_have_left_the_lake_are_gone() {
+    let bench = Bench::new().await;
+    let rows = histories(7, 5_000);
+    let day = |row: &Row| row.time.div_euclid(86_400);
+    let first = rows.iter().map(day).min().unwrap();
+    for number in 0..5 {
+        let of_day = rows.iter().filter(|row| day(row) == first + number);
+        bench.append(&of_day.cloned().collect::<Vec<_>>()).await;
+    }
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    compare(&bench, &rows).unwrap();
+    let files = bench.data_files().await;
+    for gone in [1, 0] {
+        bench.remove(&files[gone..=gone]).await;
+        transformer.catch_up().await.unwrap();
+        let kept = rows.iter().filter(|row| {
+            let gone = i64::try_from(gone).unwrap();
+            !(first + gone..=first + 1).contains(&day(row))
+        });
+        let kept: Vec<Row> = kept.cloned().collect();
+        compare(&bench, &kept).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_repeats_a_stale_one_tells_nothing() {
+    let bench = Bench::new().await;
+    let address = "3c6444";
+    let start = 1_758_916_800;
+    let mut rows: Vec<Row> = (0..7).map(|n| row(address, start + n * 60)).collect();
+    rows[6].last_contact = Some(start);
+    let repeat = row(address, start + 360);
+    let ends = [[Some("5".to_owned())]];
+    let minutes = "select (epoch(last_seen)::bigint - 1758916800) // 60 from flights
+        where icao24 = '3c6444'";
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&rows).await;
+    transformer.catch_up().await.unwrap();
+    assert_eq!(bench.query(minutes), ends);
+    bench.append(&[repeat]).await;
+    transformer.catch_up().await.unwrap();
+    assert_eq!(bench.query(minutes), ends, "sent again");
+    drop(transformer);
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&[row("4b1812", start + 420)]).await;
+    transformer.catch_up().await.unwrap();
+    assert_eq!(bench.query(minutes), ends, "after a restart");
+    bench.append(&[row(address, start + 150)]).await;
+    transformer.catch_up().await.unwrap();
+    assert_eq!(bench.query(minutes), ends, "derived again");
 }

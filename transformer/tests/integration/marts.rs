@@ -1,7 +1,7 @@
 //! Whatever way rows reach the lake, each mart equals straight SQL over all of them.
 
 use crate::support::recompute::{compare, compare_but};
-use crate::support::{Bench, Row, row};
+use crate::support::{Bench, Row, row, rows_at};
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -304,4 +304,30 @@ async fn what_did_not_change_is_the_same_file() {
     assert_ne!(inode(before, "2025-09-27"), inode(after, "2025-09-27"));
     let status = bench.query("select generation, rows from mart_status where mart = 'kpi_history'");
     assert_eq!(status, [[Some(after.to_string()), Some("40".to_owned())]]);
+}
+
+/// An aircraft twice in a poll, in one file and in two.
+#[tokio::test]
+async fn of_two_rows_of_a_poll_the_same_counts_everywhere() {
+    let bench = Bench::new().await;
+    let at = |altitude: f64| {
+        let mut rows = rows_at(0..12_000, START);
+        for state in &mut rows {
+            state.baro_altitude = Some(altitude);
+        }
+        rows
+    };
+    bench
+        .append(&[at(1_000.0), at(2_000.0), at(3_000.0)].concat())
+        .await;
+    bench.append(&at(4_000.0)).await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    transformer.catch_up().await.unwrap();
+    for mart in ["cleaned_flights", "current_positions"] {
+        let found = bench.query(&format!(
+            "select count(*), min(baro_altitude), max(baro_altitude) from {mart}"
+        ));
+        let expected = ["12000", "1000.0", "1000.0"].map(|text| Some(text.to_owned()));
+        assert_eq!(found, [expected], "{mart}");
+    }
 }

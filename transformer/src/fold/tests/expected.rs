@@ -6,7 +6,7 @@ use super::*;
 pub(super) fn expected(files: &[Vec<Sent>], before: &[Sent]) -> Rows {
     let before: BTreeSet<(i64, i64)> = before.iter().map(|s| (s.aircraft, s.poll)).collect();
     let mut all: Vec<Sent> = files.concat();
-    all.sort_by_key(|sent| (sent.poll, sent.aircraft, sent.arrival));
+    all.sort_by_key(|sent| (sent.poll, sent.aircraft, together_with(sent.arrival)));
     let mut counted: Vec<State> = Vec::new();
     let mut repeats: Vec<State> = Vec::new();
     let mut taken = before;
