@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use chrono::Utc;
 use contract::names::FLIGHT_STATES_TABLE;
 use lake::{Lake, LakeConfig};
 use transformer::changes::{self, Changes, LakeFile};
@@ -14,7 +12,6 @@ use crate::recordings::Recording;
 
 /// Recordings that the lake is asked for at once: what is asked for has bounded memory so.
 const AT_ONCE: usize = 200;
-const SECONDS_PER_DAY: i64 = 86_400;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Times of polls in seconds since the epoch, with the different aircraft of each.
@@ -83,19 +80,6 @@ impl Presence {
         let found = self.0.get(&recording.time).copied().unwrap_or(0);
         found >= recording.aircraft
     }
-
-    /// Whether a recording is of a day whose detail leaves by a retention, which is whole days
-    /// back from the newest poll.
-    pub fn is_older(&self, recording: &Recording, retention: Duration) -> bool {
-        let kept = retention.as_secs().div_ceil(SECONDS_PER_DAY as u64);
-        let (Some(newest), Ok(kept @ 1..)) = (self.0.keys().max(), i64::try_from(kept)) else {
-            return false;
-        };
-        // A poll of the future is an error of a clock: no day leaves for it.
-        let newest = (*newest).min(Utc::now().timestamp() + SECONDS_PER_DAY);
-        let day = |time: i64| time.div_euclid(SECONDS_PER_DAY);
-        day(recording.time) <= day(newest) - kept
-    }
 }
 
 /// The files of the lake, with the times in them.
@@ -139,32 +123,6 @@ fn polls_of(files: &[LakeFile], first: i64, last: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn detail_leaves_by_whole_days_back_from_the_newest_poll() {
-        // 2025-06-15 12:00 UTC.
-        let noon = 1_749_988_800;
-        let presence = Presence(HashMap::from([(noon, 1)]));
-        let check = |days: u64, time, expected| {
-            let recording = Recording {
-                path: PathBuf::new(),
-                time,
-                rows: 1,
-                aircraft: 1,
-            };
-            let retention = Duration::from_secs(days * 86_400);
-            assert_eq!(
-                presence.is_older(&recording, retention),
-                expected,
-                "{days} {time}"
-            );
-        };
-        let midnight = noon - 43_200;
-        check(1, midnight, false);
-        check(1, midnight - 1, true);
-        check(2, midnight - 1, false);
-        check(0, 0, false);
-    }
 
     #[tokio::test]
     async fn a_poll_is_there_when_all_its_aircraft_are() {

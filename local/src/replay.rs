@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use contract::avro::FLIGHT_STATE_SCHEMA;
 use contract::{Poll, Source};
 use indicatif::ProgressBar;
@@ -204,7 +204,8 @@ impl Chain<'_> {
         summary.dead_letters = consumed.dead_letters;
         summary.generation = transformer.status().generation;
         summary.duration = started.elapsed();
-        summary.older += self.check(&to_do, &summary).await?;
+        let detail_from = transformer.detail_from().await?;
+        summary.older += self.check(&to_do, &summary, detail_from).await?;
         Ok(summary)
     }
 
@@ -260,13 +261,18 @@ impl Chain<'_> {
 
     /// Whether the marts have what was published, and how many recordings the lake alone has
     /// because they are older than the retention.
-    async fn check(&self, to_do: &[Recording], summary: &Summary) -> Result<u64, Error> {
+    async fn check(
+        &self,
+        to_do: &[Recording],
+        summary: &Summary,
+        detail_from: Option<DateTime<Utc>>,
+    ) -> Result<u64, Error> {
         let folder = self.home.folder().published();
         let presence = Presence::read(folder.clone()).await?;
         let published = to_do.iter().take(summary.published as usize);
         let missing = published.filter(|recording| !presence.has(recording));
         let (old, mut missing): (Vec<_>, Vec<_>) = missing.cloned().partition(|recording| {
-            presence.is_older(recording, self.home.config().transformer.retention)
+            detail_from.is_some_and(|from| recording.time < from.timestamp())
         });
         let in_lake = Presence::in_lake(&self.home.lake(), folder, &old).await?;
         let (older, lost): (Vec<_>, Vec<_>) = old

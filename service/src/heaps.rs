@@ -2,7 +2,7 @@
 
 /// Lets all threads allocate from so many heaps. By default glibc gives up to eight a core, and each
 /// holds on to the most that was ever allocated from it at once: with work that moves between the
-/// threads of Tokio, librdkafka and DuckDB, memory grows for hours. To be called first in `main`.
+/// threads of Tokio, librdkafka and DuckDB, memory grows on. To be called first in `main`.
 pub fn limit(heaps: u8) {
     #[cfg(target_env = "gnu")]
     // SAFETY: it only sets a number, and no other thread runs yet. Should it be refused, more

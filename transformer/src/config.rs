@@ -93,7 +93,8 @@ pub struct TransformerConfig {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub poll_interval: Duration,
-    /// How far back `cleaned_flights` reaches from the newest poll.
+    /// How far back `cleaned_flights` reaches from the newest poll. At least a day less than
+    /// `retention`.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "HumanDuration")]
     pub window: Duration,

@@ -31,9 +31,8 @@ pub enum Error {
     },
     /// Rows of a table were deleted by files that say which, and not by leaving them out.
     #[error(
-        "the table {table} has delete files, which are not read: rewrite it without them (Spark: \
-        CALL rewrite_data_files with delete-file-threshold 1; Trino: ALTER TABLE … EXECUTE \
-        optimize), and delete by copy-on-write"
+        "the table {table} has delete files, which are not read: let what wrote them rewrite the data \
+        files without these rows, and delete by copy-on-write from then on"
     )]
     DeleteFiles {
         /// The table.

@@ -1,8 +1,8 @@
 //! Writing a published mart to a file, for programs that want one.
 //!
 //! The file is written under another name beside it, synced and renamed: whoever sees it sees
-//! all of it. Only a regular file is replaced. What a killed export has left, `.NAME.unfinished`, the next one to the same file
-//! takes and replaces.
+//! all of it. Only a regular file is replaced. What a killed export has left, `.NAME.unfinished`, the
+//! next one to the same file takes and replaces.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;

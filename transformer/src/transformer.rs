@@ -373,6 +373,12 @@ impl Transformer {
         Ok(())
     }
 
+    /// The first day of which detail is kept; `None` when none has left.
+    pub async fn detail_from(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        let micros = self.blocking(|works| works.engine.detail_from()).await?;
+        Ok(micros.and_then(DateTime::from_timestamp_micros))
+    }
+
     /// How far it is.
     pub fn status(&self) -> Status {
         let totals = &self.totals;
