@@ -1,8 +1,8 @@
 //! `pandas`: one more poll through the transformer, against making the marts anew with pandas
 //! from the same lake, at growing sizes of the lake.
 //!
-//! There are two peers: what the pipeline did that Contrail replaces, and as little as pandas can
-//! do it with.
+//! There are three peers: the pipeline that Contrail replaces, as it ran; its steps by themselves,
+//! without what scheduled them; and as little as pandas can do it with.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,28 @@ const POLLS: usize = 7;
 /// Polls before the clock runs.
 const WARM_UP: usize = 2;
 
-/// The way of the pipeline that Contrail replaces.
-const AS_BEFORE: &str = "pandas_reload.py";
+/// A program of `peers`, and the environment of `.tools` it runs in.
+#[derive(Clone, Copy)]
+struct Peer {
+    program: &'static str,
+    environment: &'static str,
+}
+
+/// The pipeline that Contrail replaces, in its scheduler.
+const AS_BEFORE: Peer = Peer {
+    program: "dagster_reload.py",
+    environment: "dagster",
+};
+/// Its steps by themselves.
+const STEPS: Peer = Peer {
+    program: "pandas_reload.py",
+    environment: "readers",
+};
 /// The quickest way there is with pandas.
-const HELPED: &str = "pandas_groupby.py";
+const HELPED: Peer = Peer {
+    program: "pandas_groupby.py",
+    environment: "readers",
+};
 
 /// What a peer prints.
 #[derive(Debug, Deserialize)]
@@ -68,12 +86,19 @@ pub async fn measure(folder: &Path, scale: Scale) -> anyhow::Result<Vec<Figure>>
     Ok(figures)
 }
 
-/// Measures one size. `smaller` is what the peer that does as before said at a smaller one, by
-/// which it is known whether it fits in memory.
+/// What the peers took at one size.
+struct Reloads {
+    /// As before, and its steps by themselves; or why neither was run.
+    before: Result<(Reload, Reload), String>,
+    helped: Reload,
+}
+
+/// Measures one size. `smaller` is what the steps of the pipeline before took at a smaller one, by
+/// which it is known whether they fit in memory: bytes and rows.
 async fn one_size(
     folder: &Path,
     span: Span,
-    smaller: &mut Option<Reload>,
+    smaller: &mut Option<(u64, u64)>,
 ) -> anyhow::Result<Vec<Figure>> {
     let mut history = History::make(folder, span).await?;
     // pandas knows no retention: the marts are to be of all rows.
@@ -103,20 +128,26 @@ async fn one_size(
     }
     let rows = transformer.status().rows;
     drop(transformer);
-    let needed = smaller.as_ref().map_or(0, |smaller| {
-        u64::saturating_mul(smaller.peak_bytes, rows) / smaller.rows.max(1)
+    let needed = smaller.map_or(0, |(bytes, of)| {
+        u64::saturating_mul(bytes, rows) / of.max(1)
     });
     let free = free_memory()?;
-    let refused = (needed > free).then(|| {
+    let before = if needed > free {
         let [needed, free] = [needed, free].map(mebibytes);
-        format!("as before would need {needed:.0} MiB of {free:.0} free ones: not run, and pandas helped stands for it")
-    });
-    let before = match refused {
-        None => Ok(&*smaller.insert(reload(&history, AS_BEFORE, rows)?)),
-        Some(refused) => Err(refused),
+        Err(format!(
+            "as before would need {needed:.0} MiB of {free:.0} free ones: not run, and pandas helped stands for it"
+        ))
+    } else {
+        let before = reload(&history, AS_BEFORE, rows)?;
+        let steps = reload(&history, STEPS, rows)?;
+        *smaller = Some((steps.peak_bytes.max(before.peak_bytes), rows));
+        Ok((before, steps))
     };
-    let helped = reload(&history, HELPED, rows)?;
-    Ok(figures(before, &helped, [&quick, &full], cpu))
+    let reloads = Reloads {
+        before,
+        helped: reload(&history, HELPED, rows)?,
+    };
+    Ok(figures(&reloads, [&quick, &full], cpu))
 }
 
 /// Counts and publishes one poll, as the service does it.
@@ -132,10 +163,12 @@ async fn poll(transformer: &mut Transformer, every_mart: bool) -> anyhow::Result
 }
 
 /// Runs a peer, which must make the marts that are published, of so many rows.
-fn reload(history: &History, program: &str, rows: u64) -> anyhow::Result<Reload> {
+fn reload(history: &History, peer: Peer, rows: u64) -> anyhow::Result<Reload> {
+    let program = peer.program;
     progress(&format!("making the same marts with {program}"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.with_file_name(".tools").join("readers/bin/python");
+    let environment = root.with_file_name(".tools").join(peer.environment);
+    let python = environment.join("bin/python");
     let warehouse = PathBuf::from(&history.config.lake.warehouse);
     let output = Command::new(&python)
         .arg("-B")
@@ -145,15 +178,19 @@ fn reload(history: &History, program: &str, rows: u64) -> anyhow::Result<Reload>
         .output()
         .with_context(|| {
             format!(
-                "cannot run {}; run ./task setup:test once",
+                "cannot run {}; ./task bench puts it in place",
                 python.display()
             )
         })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().last();
         let memory = "killed by a signal: as a rule there was not enough memory";
-        let said = if said.is_empty() { memory.into() } else { said };
-        bail!("{program} ended with {}: {said}", output.status);
+        bail!(
+            "{program} ended with {}: {}",
+            output.status,
+            said.unwrap_or(memory)
+        );
     }
     let reload: Reload =
         serde_json::from_slice(&output.stdout).context("cannot read what the peer printed")?;
@@ -183,57 +220,55 @@ fn same_marts(history: &History, reload: &Reload) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn figures(
-    before: Result<&Reload, String>,
-    helped: &Reload,
-    [quick, full]: [&[Duration]; 2],
-    cpu: Duration,
-) -> Vec<Figure> {
+fn figures(reloads: &Reloads, [quick, full]: [&[Duration]; 2], cpu: Duration) -> Vec<Figure> {
+    let helped = &reloads.helped;
     let size = format!("{:.0} M rows", helped.rows as f64 / 1e6);
     let named = |what: &str| format!("{size}: {what}");
-    let (quick, full) = (Sample::milliseconds(quick), Sample::milliseconds(full));
-    let everything = before.as_ref().ok().map(|reload| {
-        let what = named("everything again, as before");
-        Figure::new(STAGE, what, reload.seconds * 1e3, "ms").note(steps(reload))
-    });
-    // Who is quicker may stand for who does not fit in memory.
-    let (plain, refused) = match before {
-        Ok(reload) => (reload, String::new()),
-        Err(refused) => (helped, refused),
+    let took = |what: &str, reload: &Reload| {
+        Figure::new(STAGE, named(what), reload.seconds * 1e3, "ms").note(steps(reload))
     };
+    let (quick, full) = (Sample::milliseconds(quick), Sample::milliseconds(full));
     let over = |reload: &Reload, poll: &Sample| reload.seconds * 1e3 / poll.median();
+    let ratio = |what: &str, reload: &Reload, poll: &Sample| {
+        Figure::new(STAGE, named(what), over(reload, poll), "×")
+    };
+    // Who is quicker may stand for who does not fit in memory.
+    let (before, refused) = match &reloads.before {
+        Ok((before, _)) => (before, ""),
+        Err(refused) => (helped, refused.as_str()),
+    };
+    let mut figures = Vec::new();
+    if let Ok((before, steps)) = &reloads.before {
+        figures.push(took("everything again, as before", before));
+        figures.push(took("its steps, without a scheduler", steps));
+    }
     let cpu = cpu.as_secs_f64() * 1e3;
-    let figures = vec![
-        Figure::new(STAGE, named("pandas helped"), helped.seconds * 1e3, "ms").note(steps(helped)),
+    figures.extend([
+        took("pandas helped", helped),
         Figure::median(STAGE, named("one more poll"), &quick, "ms")
             .note("as the service does it; large marts wait"),
-        Figure::new(
-            STAGE,
-            named("as before over a poll"),
-            over(plain, &quick),
-            "×",
-        )
-        .aim(Aim::AtLeast(100.0))
-        .note(&refused),
+        ratio("as before over a poll", before, &quick)
+            .aim(Aim::AtLeast(100.0))
+            .note(refused),
         Figure::new(
             STAGE,
             named("the same by CPU time"),
-            plain.cpu_seconds * 1e3 / cpu,
+            before.cpu_seconds * 1e3 / cpu,
             "×",
         )
-        .note(format!("{:.1} s and {cpu:.0} ms", plain.cpu_seconds)),
-        Figure::new(
-            STAGE,
-            named("pandas helped over a poll"),
-            over(helped, &quick),
-            "×",
-        ),
+        .note(format!("{:.1} s and {cpu:.0} ms", before.cpu_seconds)),
+    ]);
+    if let Ok((_, steps)) = &reloads.before {
+        figures.push(ratio("its steps over a poll", steps, &quick));
+    }
+    figures.extend([
+        ratio("pandas helped over a poll", helped, &quick),
         Figure::median(STAGE, named("one more poll, every mart"), &full, "ms"),
-        Figure::new(STAGE, named("as before over that"), over(plain, &full), "×")
+        ratio("as before over that", before, &full)
             .aim(Aim::AtLeast(100.0))
-            .note(&refused),
-    ];
-    everything.into_iter().chain(figures).collect()
+            .note(refused),
+    ]);
+    figures
 }
 
 fn steps(reload: &Reload) -> String {
