@@ -111,19 +111,24 @@ async fn one_size(
     let mut next = newest.map_or(NOON, |time| time.timestamp()).max(NOON);
     let (mut quick, mut full) = (Vec::new(), Vec::new());
     let mut cpu = Duration::ZERO;
-    for number in 0..2 * (WARM_UP + POLLS) {
-        let every_mart = number % 2 == 1;
+    // As in the service, where many polls pass until the large marts have their turn.
+    for number in 0..WARM_UP + POLLS + 1 + POLLS {
+        let every_mart = number >= WARM_UP + POLLS;
         next += INTERVAL;
         history.append(next).await?;
         let cpu_before = own_cpu();
         let took = poll(&mut transformer, every_mart).await?;
-        if number >= 2 * WARM_UP && !every_mart {
-            // The system counts in hundredths of a second: only the mean says something.
-            cpu += own_cpu().saturating_sub(cpu_before) / POLLS as u32;
-        }
-        if number >= 2 * WARM_UP {
-            let times = if every_mart { &mut full } else { &mut quick };
-            times.push(took);
+        let spent = own_cpu().saturating_sub(cpu_before);
+        match number {
+            // The first of each kind finds more to do.
+            ..WARM_UP => {}
+            _ if number == WARM_UP + POLLS => {}
+            _ if every_mart => full.push(took),
+            _ => {
+                // The system counts in hundredths of a second: only the mean says something.
+                cpu += spent / POLLS as u32;
+                quick.push(took);
+            }
         }
     }
     let rows = transformer.status().rows;

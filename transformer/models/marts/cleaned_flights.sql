@@ -39,10 +39,10 @@
 --   dq_ok: all three
 
 -- @select
-with states as (
+with states as not materialized (
     select * from lake.flight_states
 ),
-repeated as (
+repeated as not materialized (
     select * from lake.repeated_states
 ),
 countries as (

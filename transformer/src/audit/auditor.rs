@@ -184,7 +184,7 @@ impl Auditor {
     ) -> Result<(), Error> {
         let of_view = self.audits.iter().filter(|audit| audit.mart == view.name);
         let audits: Vec<&Audit> = of_view.collect();
-        let Some(tables) = looks.files.tables_of_view(engine.models(), view) else {
+        let Some(tables) = looks.files.tables_of_view(engine.models(), view, &audits) else {
             return Ok(());
         };
         let action = format!("audit {}", view.name);

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::auditor::Arrived;
 use super::{Audit, Check};
 use crate::engine::LAKE;
-use crate::models::{Model, Models};
+use crate::models::{Model, Models, row_condition};
 use crate::publish::{MartEntry, init_sql_of};
 use crate::schema::{identifier, quote, quote_list, timestamptz};
 
@@ -35,6 +35,14 @@ impl Files<'_> {
     /// The statement whose only row has the number of wrong rows for each audit of a mart.
     /// Nothing of freshness and volume is known here: those are null.
     pub(super) fn count(&self, mart: &str, audits: &[&Audit]) -> String {
+        if let Some(entry) = self.marts.get(mart)
+            && only_rows(mart, audits)
+        {
+            let files = self.list(entry.written.iter());
+            let values = values(mart, audits);
+            let mart = identifier(mart);
+            return format!("select {values} from read_parquet({files}) as {mart}");
+        }
         count_in(
             &self.tables(mart, audits.iter().copied(), true),
             mart,
@@ -130,7 +138,12 @@ impl Files<'_> {
 
     /// `with` a view, and what it reads; none when that is not written yet, as the transformer's own
     /// records are not.
-    pub(super) fn tables_of_view(&self, models: &Models, view: &Model) -> Option<String> {
+    pub(super) fn tables_of_view(
+        &self,
+        models: &Models,
+        view: &Model,
+        audits: &[&Audit],
+    ) -> Option<String> {
         let (mut marts, mut views) = (BTreeSet::new(), BTreeSet::new());
         let mut wanted = vec![view];
         while let Some(view) = wanted.pop() {
@@ -154,10 +167,15 @@ impl Files<'_> {
                 identifier(name)
             ));
         }
+        // Read once, a view need not be kept whole.
+        let how = match only_rows(&view.name, audits) {
+            true => "not materialized",
+            false => "materialized",
+        };
         // In their order: what is read stands before who reads it.
         for view in models.views().filter(|view| views.contains(&view.name)) {
             let (name, select) = (identifier(&view.name), &view.select);
-            tables.push(format!("{name} as materialized ({select})"));
+            tables.push(format!("{name} as {how} ({select})"));
         }
         Some(format!("with {}", tables.join(", ")))
     }
@@ -226,15 +244,31 @@ impl Files<'_> {
 /// The statement whose only row has the number of wrong rows for each audit, where `tables` says
 /// what the marts are.
 pub(super) fn count_in(tables: &str, mart: &str, audits: &[&Audit]) -> String {
+    let values = values(mart, audits);
+    format!("{tables} select {values} from {}", identifier(mart))
+}
+
+/// What is counted for each audit, beside the others.
+fn values(mart: &str, audits: &[&Audit]) -> String {
     let values = audits
         .iter()
         .map(|audit| format!("({})::double", value(mart, &audit.check)));
-    let values: Vec<String> = values.collect();
-    format!(
-        "{tables} select {} from {}",
-        values.join(", "),
-        identifier(mart)
-    )
+    values.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether audits are of each row of the mart by itself, or count its rows: then one pass over it is
+/// enough, and it needs no name. A plan of a subquery for each audit takes longer than the pass.
+fn only_rows(mart: &str, audits: &[&Audit]) -> bool {
+    audits.iter().all(|audit| match &audit.check {
+        Check::Sql(query) => row_condition(query, mart).is_some(),
+        Check::Reference { .. } => false,
+        Check::NotNull(_)
+        | Check::Unique(_)
+        | Check::OneRow
+        | Check::Range { .. }
+        | Check::Freshness(_)
+        | Check::Volume(_) => true,
+    })
 }
 
 /// The query that shows what an audit found, over the published marts.
@@ -297,7 +331,10 @@ fn value(mart: &str, check: &Check) -> String {
                 identifier(mart),
             )
         }
-        Check::Sql(query) => format!("select count(*) from ({query}\n)"),
+        Check::Sql(query) => match row_condition(query, mart) {
+            Some(condition) => format!("count(*) filter (where {condition})"),
+            None => format!("select count(*) from ({query}\n)"),
+        },
         Check::Freshness(_) | Check::Volume(_) => "null".to_owned(),
     }
 }

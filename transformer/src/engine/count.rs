@@ -6,10 +6,11 @@
 //! recalled, from memory or from the lake.
 
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Engine;
 use super::folding::Done;
-use super::{Engine, state};
 use crate::Error;
 use crate::changes::Changes;
 use crate::fold::MICROS_PER_DAY;
@@ -95,7 +96,7 @@ impl Engine {
             }
             let files = self.waiting()?;
             if files.is_empty() {
-                state::set(self.connection(), "rebuilding", "false")?;
+                self.note(&[("rebuilding", "false")])?;
                 return Ok((nothing.clone(), None));
             }
             self.must_exist(files.iter().map(|file| file.path.as_str()))?;
@@ -160,17 +161,31 @@ impl Engine {
             "transformer.stage.after",
             return Err(Error::CrashPoint("transformer.stage.after"))
         );
-        self.run_models()?;
+        let mut ahead = self.take_tracks(schema)?;
+        let tracks = std::mem::take(&mut done.folded.tracks);
+        // Tracks need no DuckDB: they are joined beside the statements of the models.
+        let ahead = thread::scope(|scope| {
+            let joined = scope.spawn(move || {
+                ahead.join(tracks);
+                ahead
+            });
+            self.run_models()?;
+            Ok::<_, Error>(
+                joined
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            )
+        })?;
         // First the days that leave: no flight of theirs is to be stored.
         self.keep_retention(done.folded.span)?;
-        done.flights = Some(self.count_flights(&mut done.folded, schema)?);
+        done.flights = Some(self.count_flights(ahead, &done.folded)?);
         self.empty_native_tables()?;
         let paths = quote_list(files.iter().map(|file| file.path.as_str()));
         let finish =
             format!("update lake_files set batch = {batch} where path in (select unnest({paths}))");
         self.run("note the files as counted", &finish)?;
         if !self.is_waiting()? {
-            state::set(self.connection(), "rebuilding", "false")?;
+            self.note(&[("rebuilding", "false")])?;
         }
         let counted = Counted {
             rows: done.folded.rows,

@@ -9,12 +9,12 @@ use duckdb::params;
 
 use super::Engine;
 use super::count::Waiting;
-use super::forget::ranges;
+use super::forget::{date_of, ranges};
 use crate::Error;
 use crate::flights::keep::Ahead;
 use crate::fold::registry::Registry;
 use crate::fold::seen::Seen;
-use crate::fold::{self, Batch, Folded, MICROS_PER_DAY, Piece, Table, recall};
+use crate::fold::{self, Batch, Folded, MICROS_PER_DAY, MICROS_PER_HOUR, Piece, Table, recall};
 use crate::schema::{SourceSchema, timestamptz};
 
 /// Polls whose aircraft are kept in memory, so that a late half or a repeat of what has just
@@ -311,21 +311,27 @@ impl Engine {
 
     /// Days, hours and polls of the batch, by which merges find the few rows of state they need.
     fn say_span(&self, span: Option<(i64, i64)>) -> Result<(), Error> {
-        let (first, last) = match span {
-            Some((first, last)) => (timestamptz(first), timestamptz(last)),
-            None => (
-                "null::timestamptz".to_owned(),
-                "null::timestamptz".to_owned(),
-            ),
+        let start = |time: i64, of: i64| time.div_euclid(of) * of;
+        let time =
+            |time: Option<i64>| time.map_or_else(|| "null::timestamptz".to_owned(), timestamptz);
+        let date = |time: Option<i64>| {
+            let date = time.and_then(|time| date_of(time.div_euclid(MICROS_PER_DAY)));
+            date.map_or_else(|| "null::date".to_owned(), |date| format!("date '{date}'"))
         };
-        let sql = format!(
-            "set variable first_poll = {first};
-            set variable last_poll = {last};
-            set variable first_hour = utc_hour({first});
-            set variable last_hour = utc_hour({last});
-            set variable first_day = utc_date({first});
-            set variable last_day = utc_date({last});"
-        );
+        let mut sql = String::new();
+        for (name, at) in [
+            ("first", span.map(|(first, _)| first)),
+            ("last", span.map(|(_, last)| last)),
+        ] {
+            sql.push_str(&format!(
+                "set variable {name}_poll = {};
+                set variable {name}_hour = {};
+                set variable {name}_day = {};",
+                time(at),
+                time(at.map(|at| start(at, MICROS_PER_HOUR))),
+                date(at),
+            ));
+        }
         self.run("find the days of the batch", &sql)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate};
 
-use super::{Engine, state};
+use super::Engine;
 use crate::Error;
 use crate::fold::MICROS_PER_DAY;
 use crate::schema::{SourceSchema, timestamptz};
@@ -74,9 +74,8 @@ impl Engine {
                 return Ok(None);
             };
             let first_kept = today - kept + 1;
-            let before =
-                state::get(self.connection(), key)?.and_then(|day| day.parse::<i64>().ok());
-            state::set(self.connection(), key, &first_kept.to_string())?;
+            let before = self.fact(key)?.and_then(|day| day.parse::<i64>().ok());
+            self.note(&[(key, &first_kept.to_string())])?;
             let is_due = first < first_kept || before.is_none_or(|before| before < first_kept);
             Ok(is_due.then_some((FIRST_DAY, first_kept - 1)))
         };
@@ -109,7 +108,7 @@ impl Engine {
 
     /// The first day of which detail is kept, in microseconds since 1970.
     pub(crate) fn detail_from(&self) -> Result<Option<i64>, Error> {
-        let day = state::get(self.connection(), "first_kept_day")?;
+        let day = self.fact("first_kept_day")?;
         let day = day.and_then(|day| day.parse::<i64>().ok());
         Ok(day
             .filter(|_| self.retention.detail.is_some())
@@ -156,7 +155,7 @@ impl Engine {
         );
         self.run("let the files of the days wait", &again)?;
         match self.is_waiting()? {
-            true => state::set(self.connection(), "rebuilding", "true"),
+            true => self.note(&[("rebuilding", "true")]),
             false => Ok(()),
         }
     }

@@ -64,6 +64,9 @@ pub struct Engine {
     recent: folding::Recent,
     retention: Retention,
     pub(crate) flights: Keeper,
+    facts: state::Facts,
+    /// The statements that create the macros, which the seeds decide.
+    macros: String,
     _lock: Lock,
 }
 
@@ -98,7 +101,7 @@ impl Engine {
             state::create(&conn)?;
         }
         let session = Session::new(conn);
-        let engine = Engine {
+        let mut engine = Engine {
             twin: session.twin()?,
             session,
             models,
@@ -110,12 +113,14 @@ impl Engine {
             recent: folding::Recent::default(),
             retention,
             flights: Keeper::default(),
+            facts: state::Facts::default(),
+            macros: String::new(),
             _lock: lock,
         };
         engine.check_memory()?;
         engine.prepare(&folder)?;
         engine.take_kept(&folder)?;
-        state::set(engine.connection(), "models", &version)?;
+        engine.note(&[("models", &version)])?;
         Ok(engine)
     }
 
@@ -136,7 +141,7 @@ impl Engine {
     }
 
     /// Seeds, macros and the models' tables.
-    fn prepare(&self, folder: &Path) -> Result<(), Error> {
+    fn prepare(&mut self, folder: &Path) -> Result<(), Error> {
         let attach = format!("attach if not exists ':memory:' as {LAKE}");
         self.run("make room for the lake's views", &attach)?;
         for (name, text) in self.models.files().seeds() {
@@ -148,7 +153,8 @@ impl Engine {
         self.twin
             .session()
             .prepare(&self.models, folder, self.cell_degrees)?;
-        self.run("define the macros", &self.macros()?)?;
+        self.macros = self.define_macros()?;
+        self.run("define the macros", &self.macros)?;
         for model in self.models.iter() {
             self.run(
                 &format!("create the tables of {}", model.name),
@@ -160,7 +166,11 @@ impl Engine {
 
     /// The macros that models use, as statements that create them in the current schema. They
     /// are sums on the epoch, so that neither a session's time zone nor an extension matters.
-    pub(crate) fn macros(&self) -> Result<String, Error> {
+    pub(crate) fn macros(&self) -> &str {
+        &self.macros
+    }
+
+    fn define_macros(&self) -> Result<String, Error> {
         let boxes = "select string_agg(
                 format(
                     'when lat >= {} and lat < {} and lon >= {} and lon < {} then ''{}''',
@@ -234,6 +244,7 @@ impl Engine {
             Ok(value)
         });
         if done.is_err() {
+            self.facts.clear();
             // The first error is the one to report. A commit that failed has rolled back already,
             // and then this fails too; the driver's `is_autocommit` cannot tell, it is always true.
             let _ = self.run("roll back", "rollback");

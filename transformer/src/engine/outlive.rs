@@ -73,7 +73,7 @@ impl Engine {
             return Ok(());
         }
         let id = read(kept.join("id"))?;
-        if state::get(self.connection(), TAKEN)?.as_deref() == Some(&id) {
+        if self.fact(TAKEN)?.as_deref() == Some(&id) {
             return remove_folder(&kept);
         }
         let (lake, batch) = (read(kept.join("lake"))?, read(kept.join("batch"))?);
@@ -90,9 +90,7 @@ impl Engine {
                 );
                 self.run(&format!("take over {}", table.name), &sql)?;
             }
-            state::set(self.connection(), "batch", &batch)?;
-            state::set(self.connection(), LAKE, &lake)?;
-            state::set(self.connection(), TAKEN, &id)
+            self.note(&[("batch", &batch), (LAKE, &lake), (TAKEN, &id)])
         });
         match taken {
             Ok(()) => remove_folder(&kept),
@@ -140,7 +138,7 @@ impl Engine {
             };
             self.run("empty the state", &sql)?;
         }
-        state::set(self.connection(), LAKE, lake)
+        self.note(&[(LAKE, lake)])
     }
 }
 

@@ -122,6 +122,16 @@ impl Session {
         })
     }
 
+    /// Counted data files with rows at or after `since` (microseconds since 1970).
+    pub(crate) fn live_files(&self, since: i64) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "select path from lake_files
+            where batch is not null and coalesce(epoch_us(last_time) >= {since}, true)
+            order by first_time, path"
+        );
+        self.column("list the lake's files", &sql)
+    }
+
     /// Writes a query's result to a file and counts its rows.
     pub(crate) fn copy(&self, select: &str, file: &Path, name: &str) -> Result<u64, Error> {
         let sql = format!(

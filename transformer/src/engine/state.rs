@@ -1,13 +1,16 @@
 //! Watermark, batch number and the files of the lake, beside the models' own tables.
 
-use duckdb::{Connection, OptionalExt, params};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use duckdb::{Connection, params};
 
 use super::Engine;
 use super::forget::{Days, FIRST_DAY, ranges};
 use crate::Error;
 use crate::changes::{Changes, LakeFile, Watermark};
 use crate::fold::MICROS_PER_DAY;
-use crate::schema::quote_list;
+use crate::schema::{quote, quote_list};
 
 /// What the database holds, for status and for publishing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,20 +51,29 @@ pub(super) fn create(conn: &Connection) -> Result<(), Error> {
         .map_err(Error::duck("cannot create the tables of the state"))
 }
 
-pub(super) fn get(conn: &Connection, key: &str) -> Result<Option<String>, Error> {
-    let sql = "select value from meta where key = ?";
-    conn.query_row(sql, [key], |row| row.get(0))
-        .optional()
-        .map_err(Error::duck(format!("cannot read {key} of the state")))
+/// What `meta` holds, as far as it was read: nobody else writes it. To be cleared when a transaction
+/// was rolled back.
+#[derive(Debug, Default)]
+pub(super) struct Facts(RefCell<Option<HashMap<String, String>>>);
+
+impl Facts {
+    /// Lets the database decide.
+    pub fn clear(&self) {
+        self.0.replace(None);
+    }
 }
 
-pub(super) fn set(conn: &Connection, key: &str, value: &str) -> Result<(), Error> {
-    let write = || -> duckdb::Result<()> {
-        conn.execute("delete from meta where key = ?", [key])?;
-        conn.execute("insert into meta values (?, ?)", [key, value])?;
-        Ok(())
+fn facts(conn: &Connection) -> Result<HashMap<String, String>, Error> {
+    let read = || -> duckdb::Result<HashMap<String, String>> {
+        let mut statement = conn.prepare("select key, value from meta")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
     };
-    write().map_err(Error::duck(format!("cannot write {key} of the state")))
+    read().map_err(Error::duck("cannot read the state"))
+}
+
+pub(super) fn get(conn: &Connection, key: &str) -> Result<Option<String>, Error> {
+    Ok(facts(conn)?.remove(key))
 }
 
 /// Whether the state was made by models of another version.
@@ -70,11 +82,45 @@ pub(super) fn other_models(conn: &Connection, version: &str) -> Result<bool, Err
 }
 
 impl Engine {
+    /// What is noted under a key.
+    pub(super) fn fact(&self, key: &str) -> Result<Option<String>, Error> {
+        if self.facts.0.borrow().is_none() {
+            self.facts.0.replace(Some(facts(self.connection())?));
+        }
+        let known = self.facts.0.borrow();
+        Ok(known.as_ref().and_then(|known| known.get(key).cloned()))
+    }
+
+    /// Notes texts under their keys, in the caller's transaction if there is one.
+    pub(super) fn note(&self, pairs: &[(&str, &str)]) -> Result<(), Error> {
+        let mut new = Vec::new();
+        for (key, value) in pairs {
+            if self.fact(key)?.as_deref() != Some(*value) {
+                new.push((*key, *value));
+            }
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = new.iter().map(|(key, _)| quote(key)).collect();
+        let rows = new.iter();
+        let rows: Vec<String> = rows
+            .map(|(key, value)| format!("({}, {})", quote(key), quote(value)))
+            .collect();
+        let (keys, rows) = (keys.join(", "), rows.join(", "));
+        let sql =
+            format!("delete from meta where key in ({keys}); insert into meta values {rows};");
+        self.run("write the state", &sql)?;
+        if let Some(known) = self.facts.0.borrow_mut().as_mut() {
+            known.extend(new.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        }
+        Ok(())
+    }
+
     /// How far the lake was read.
     pub fn watermark(&self) -> Result<Option<Watermark>, Error> {
-        let table_uuid = get(self.connection(), "table_uuid")?;
-        let snapshot_id = get(self.connection(), "snapshot_id")?;
-        Ok(table_uuid.zip(snapshot_id).and_then(|(table_uuid, id)| {
+        let (table_uuid, id) = (self.fact("table_uuid")?, self.fact("snapshot_id")?);
+        Ok(table_uuid.zip(id).and_then(|(table_uuid, id)| {
             Some(Watermark {
                 table_uuid,
                 snapshot_id: id.parse().ok()?,
@@ -101,22 +147,12 @@ impl Engine {
         });
         let totals = totals.map_err(Error::duck("cannot read the totals"))?;
         Ok(Totals {
-            epoch: get(self.connection(), "epoch")?.unwrap_or_default(),
+            epoch: self.fact("epoch")?.unwrap_or_default(),
             batch: self.batch()?,
             snapshot_id: self.watermark()?.map(|watermark| watermark.snapshot_id),
-            rebuilding: self.rebuilding()?,
+            rebuilding: self.fact("rebuilding")?.as_deref() == Some("true"),
             ..totals
         })
-    }
-
-    /// Counted data files with rows at or after `since` (microseconds since 1970).
-    pub(crate) fn live_files(&self, since: i64) -> Result<Vec<String>, Error> {
-        let sql = format!(
-            "select path from lake_files
-            where batch is not null and coalesce(epoch_us(last_time) >= {since}, true)
-            order by first_time, path"
-        );
-        self.column("list the lake's files", &sql)
     }
 
     /// The newest of the files that were counted after a batch and have rows at or after `since`:
@@ -133,14 +169,14 @@ impl Engine {
     }
 
     pub(crate) fn batch(&self) -> Result<i64, Error> {
-        let batch = get(self.connection(), "batch")?;
+        let batch = self.fact("batch")?;
         Ok(batch.and_then(|batch| batch.parse().ok()).unwrap_or(0))
     }
 
     /// Begins a batch, within the caller's transaction, and says its number to the models.
     pub(super) fn next_batch(&self) -> Result<i64, Error> {
         let batch = self.batch()? + 1;
-        set(self.connection(), "batch", &batch.to_string())?;
+        self.note(&[("batch", &batch.to_string())])?;
         let sql = format!("set variable batch = {batch}::bigint");
         self.run("name the batch", &sql)?;
         Ok(batch)
@@ -171,10 +207,6 @@ impl Engine {
         self.value("look for files that wait", sql)
     }
 
-    pub(super) fn rebuilding(&self) -> Result<bool, Error> {
-        Ok(get(self.connection(), "rebuilding")?.as_deref() == Some("true"))
-    }
-
     /// Writes down what the lake has, within the caller's transaction.
     pub(super) fn register(&self, changes: &Changes) -> Result<(), Error> {
         let watermark = match changes {
@@ -198,12 +230,11 @@ impl Engine {
                 watermark
             }
         };
-        set(self.connection(), "table_uuid", &watermark.table_uuid)?;
-        set(
-            self.connection(),
-            "snapshot_id",
-            &watermark.snapshot_id.to_string(),
-        )
+        let snapshot_id = watermark.snapshot_id.to_string();
+        self.note(&[
+            ("table_uuid", &watermark.table_uuid),
+            ("snapshot_id", &snapshot_id),
+        ])
     }
 
     /// Forgets how far the lake was read, for good.
@@ -214,6 +245,7 @@ impl Engine {
     /// Forgets how far the lake was read, so that the next look at it leads to a rebuild.
     pub(crate) fn forget_watermark(&self) -> Result<(), Error> {
         let sql = "delete from meta where key in ('table_uuid', 'snapshot_id')";
+        self.facts.clear();
         self.run("forget the watermark", sql)
     }
 
@@ -222,12 +254,8 @@ impl Engine {
         self.recent.clear();
         self.flights.clear();
         self.empty_tables(lake, files)?;
-        set(
-            self.connection(),
-            "epoch",
-            &uuid::Uuid::now_v7().to_string(),
-        )?;
-        set(self.connection(), "rebuilding", "true")
+        let epoch = uuid::Uuid::now_v7().to_string();
+        self.note(&[("epoch", &epoch), ("rebuilding", "true")])
     }
 
     fn add_files(&self, files: &[LakeFile], batch: Option<i64>) -> Result<(), Error> {

@@ -58,6 +58,14 @@ pub(crate) struct Ahead {
     unsaved: u64,
 }
 
+impl Ahead {
+    /// Joins the tracks of a batch to what is known.
+    pub fn join(&mut self, tracks: Tracks) {
+        self.tracker.absorb(tracks);
+        self.tracker.end_of_batch();
+    }
+}
+
 impl Keeper {
     /// Forgets what is in memory: the database decides.
     pub fn clear(&self) {
@@ -72,16 +80,9 @@ impl Keeper {
 }
 
 impl Engine {
-    /// Joins the tracks of a batch to what is known, and stores the flights that end. Part of the
-    /// batch's transaction, before its files are noted as counted.
-    pub(crate) fn count_flights(
-        &self,
-        folded: &mut Folded,
-        schema: &SourceSchema,
-    ) -> Result<Ahead, Error> {
-        let mut ahead = self.take_tracks(schema)?;
-        ahead.tracker.absorb(std::mem::take(&mut folded.tracks));
-        ahead.tracker.end_of_batch();
+    /// Stores the flights that end with a batch, whose tracks `ahead` has joined. Part of the batch's
+    /// transaction, before its files are noted as counted.
+    pub(crate) fn count_flights(&self, mut ahead: Ahead, folded: &Folded) -> Result<Ahead, Error> {
         self.add_flights("flights_recent", ahead.tracker.take_closed())?;
         ahead.unsaved = ahead.unsaved.saturating_add(folded.rows);
         // A repeat does not count, which its file alone, read again, would not tell.
@@ -173,7 +174,7 @@ impl Engine {
 
     /// The tracks, out of memory or out of the database. Whoever takes them gives them back when
     /// the transaction is committed; otherwise they are read again.
-    fn take_tracks(&self, schema: &SourceSchema) -> Result<Ahead, Error> {
+    pub(crate) fn take_tracks(&self, schema: &SourceSchema) -> Result<Ahead, Error> {
         if let Some(tracker) = self.flights.tracker.take() {
             return Ok(Ahead {
                 tracker,

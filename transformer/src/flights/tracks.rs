@@ -61,6 +61,14 @@ pub(super) struct Track {
 pub struct Late(pub(super) ByAircraft<(i64, i64)>);
 
 impl Tracks {
+    /// None yet, with room for so many: a track is large, and moving many takes long.
+    pub fn with_room(tracks: usize) -> Tracks {
+        Tracks {
+            tracks: Vec::with_capacity(tracks),
+            ..Tracks::default()
+        }
+    }
+
     /// Joins the tracks of the run that follows to these. One that begins before the end of what
     /// is here of its aircraft is late as a whole.
     pub fn append(&mut self, run: Tracks) {

@@ -65,7 +65,7 @@ use worker::{Arrivals, Place, Totals, Worker};
 /// is then made again.
 pub(crate) const VERSION: u32 = 1;
 
-const MICROS_PER_HOUR: i64 = 3_600_000_000;
+pub(crate) const MICROS_PER_HOUR: i64 = 3_600_000_000;
 pub(crate) const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
 const MICROS_PER_SLOT: i64 = 300_000_000;
 

@@ -40,6 +40,9 @@ pub(super) const COLUMNS: &Wanted = &[
 /// Of a poll that arrived more often than this, the rest counts as having arrived together.
 const ARRIVALS: usize = 16;
 
+/// Aircraft that are usual in one batch: there is room for so many from the start.
+const TRACKS: usize = 16_384;
+
 /// In which order bodies of the same poll count, by the times at which they arrived. Polls that
 /// arrived once are not in it.
 pub(super) type Arrivals = HashMap<i64, Vec<i64>, RandomState>;
@@ -108,6 +111,8 @@ pub(super) struct Place {
 
 impl<'a> Worker<'a> {
     pub fn new(batch: &'a Batch) -> Worker<'a> {
+        let rows: u64 = batch.rows.iter().sum();
+        let tracks = usize::try_from(rows).map_or(TRACKS, |rows| rows.min(TRACKS));
         Worker {
             batch,
             callsign_entries: Entries::default(),
@@ -120,7 +125,7 @@ impl<'a> Worker<'a> {
             last_poll: 0,
             seen: Seen::default(),
             totals: Totals::default(),
-            tracks: Tracks::default(),
+            tracks: Tracks::with_room(tracks),
             turn: None,
             in_path_order: batch.files.is_sorted_by_key(|path| path.as_os_str()),
             doubtful: false,

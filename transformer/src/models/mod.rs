@@ -52,6 +52,7 @@ use sha2::{Digest, Sha256};
 pub use files::Files;
 pub use graph::Lineage;
 pub use model::{GrainColumn, HeaderLine, Kind, Layer, Model, Publish, Refresh};
+pub(crate) use sql::row_condition;
 
 use crate::Error;
 

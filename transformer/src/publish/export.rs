@@ -16,6 +16,7 @@ use crate::schema::{SourceSchema, quote, quote_list, timestamptz};
 pub(super) struct At<'a> {
     pub number: u64,
     pub totals: &'a Totals,
+    pub lake: Window<'a>,
     /// How long a large mart in parts may take; one part is written at least. Without it, it
     /// takes as long as it takes.
     pub budget: Option<Duration>,
@@ -245,21 +246,27 @@ pub(super) fn mart_status(
         rows.join(", ")
     );
     let file = format!("{STATUS}.parquet");
-    let rows = copy(engine, &select, &into.join(&file), STATUS)?;
+    let copy = || engine.session().copy(&select, &into.join(&file), STATUS);
+    let rows = engine.with_room(copy)?;
     let mut entry = empty(String::new(), at);
     entry.written.insert(file.clone());
     entry.files.insert(file, rows);
     Ok(entry)
 }
 
+/// What `cleaned_flights` shows of the lake.
+#[derive(Clone, Copy)]
+pub(super) struct Window<'a> {
+    /// The lake's columns.
+    pub schema: &'a SourceSchema,
+    /// From when on, in microseconds since 1970.
+    pub since: i64,
+}
+
 /// Writes what `cleaned_flights` needs to know: the lake's files of the window, where it starts,
 /// and which rows were sent more than once.
-pub(super) fn window(
-    engine: &Engine,
-    schema: &SourceSchema,
-    into: &Path,
-    since: i64,
-) -> Result<(), Error> {
+pub(super) fn window(session: &Session, into: &Path, window: Window<'_>) -> Result<(), Error> {
+    let Window { schema, since } = window;
     // A file without rows stands first, so that the list is never empty.
     let empty = into.join("no_flight_states.parquet");
     let columns = schema.columns.iter();
@@ -279,34 +286,19 @@ pub(super) fn window(
         quote(&empty.to_string_lossy()),
         ids.join(", "),
     );
-    engine.run("write no_flight_states", &sql)?;
+    session.run("write no_flight_states", &sql)?;
 
-    let files = engine.live_files(since)?;
+    let files = session.live_files(since)?;
     let select = format!(
         "select unnest({}) as file, {} as since",
         quote_list(files.iter().map(String::as_str)),
         timestamptz(since),
     );
-    copy(
-        engine,
-        &select,
-        &into.join("lake_files.parquet"),
-        "lake_files",
-    )?;
+    session.copy(&select, &into.join("lake_files.parquet"), "lake_files")?;
     let select = format!(
         "select icao24, snapshot_time from repeated_states where snapshot_time >= {}",
         timestamptz(since)
     );
-    copy(
-        engine,
-        &select,
-        &into.join("repeated_states.parquet"),
-        "repeated_states",
-    )
-    .map(drop)
-}
-
-/// Writes a query's result to a file and counts its rows.
-fn copy(engine: &Engine, select: &str, file: &Path, name: &str) -> Result<u64, Error> {
-    engine.with_room(|| engine.session().copy(select, file, name))
+    let file = into.join("repeated_states.parquet");
+    session.copy(&select, &file, "repeated_states").map(drop)
 }

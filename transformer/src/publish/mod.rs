@@ -8,7 +8,7 @@
 //! - [`generation`]: what is in a generation, as `generation.json` says.
 //! - `export`: writing one; `share`: by two connections.
 //! - `views`: `views.duckdb` and `init.sql`; `comments`: what the views say of themselves.
-//! - `sweep`: removing old ones.
+//! - `sync`: making files survive a power failure. `sweep`: removing old ones.
 //! - [`postgres`]: a copy of the current one in a PostgreSQL schema.
 
 mod comments;
@@ -17,21 +17,26 @@ pub mod generation;
 pub mod postgres;
 mod share;
 mod sweep;
+mod sync;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use generation::folder_name;
 pub use generation::{Generation, MartEntry};
 pub(crate) use sweep::kept;
+pub(crate) use sync::{sync, sync_all};
 pub use views::init_sql;
 pub(crate) use views::init_sql_of;
 
 use self::share::{Job, share};
+use self::sync::Synced;
 use crate::audit::history::History;
 use crate::audit::{AUDIT_RESULTS, Arrived, Auditor, Subject};
 use crate::engine::{Engine, Totals, absolute};
@@ -86,6 +91,12 @@ pub(crate) struct Request<'a> {
     pub auditor: &'a mut Auditor,
 }
 
+/// What a generation says of the transformer itself.
+struct Records {
+    run: Run,
+    marts: BTreeMap<String, MartEntry>,
+}
+
 /// What one publication did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
@@ -95,7 +106,7 @@ pub struct Published {
     pub written: Vec<String>,
     /// Marts that have changed and wait for their turn.
     pub waiting: Vec<String>,
-    /// How long it took.
+    /// How long it took until readers saw it.
     pub duration: Duration,
 }
 
@@ -142,22 +153,25 @@ impl Publisher {
         &mut self,
         engine: &Engine,
         schema: &SourceSchema,
-        request: Request<'_>,
+        mut request: Request<'_>,
     ) -> Result<Published, Error> {
         let began = Instant::now();
         let number = 1 + sweep::newest(&self.folder)?;
         let unfinished = self.folder.join(format!(".unfinished-{number}"));
         fs::create_dir(&unfinished).map_err(Error::file("create the folder", &unfinished))?;
-        let done = self.write(engine, schema, request, number, &unfinished);
+        let done = self.write(engine, schema, &mut request, number, &unfinished);
         match &done {
             Ok(_) => sweep::discard(&self.refused()),
             // What is wrong can be looked at there.
             Err(Error::Blocked { .. }) => sweep::set_aside(&unfinished, &self.refused()),
             Err(_) => sweep::discard(&unfinished),
         }
+        let (published, records) = done?;
+        let duration = began.elapsed();
+        self.look_after(engine, request, records);
         Ok(Published {
-            duration: began.elapsed(),
-            ..done?
+            duration,
+            ..published
         })
     }
 
@@ -165,32 +179,29 @@ impl Publisher {
         &mut self,
         engine: &Engine,
         schema: &SourceSchema,
-        request: Request<'_>,
+        request: &mut Request<'_>,
         number: u64,
         unfinished: &Path,
-    ) -> Result<Published, Error> {
+    ) -> Result<(Published, Records), Error> {
         let totals = engine.totals()?;
         let final_folder = self.folder.join(generation::folder_name(number));
         let written: Vec<&Model> = engine
             .models()
             .marts()
-            .filter(|mart| self.is_written(mart, &totals, &request))
+            .filter(|mart| self.is_written(mart, &totals, request))
             .collect();
         let long = written.iter().any(|mart| self.is_long(mart, &totals));
         engine.use_threads(long || engine.is_backlog())?;
-        if written.iter().any(|mart| mart.name == flights::MART) {
-            engine.settle_flights(schema)?;
-        }
+        let since = self.since(&totals);
         let at = export::At {
             number,
             totals: &totals,
+            lake: export::Window { schema, since },
             budget: (request.scope != Scope::Full && request.only.is_none())
                 .then(|| Duration::from_secs_f64(LONG)),
         };
         let mut marts = BTreeMap::new();
         self.export_marts(engine, unfinished, &written, at, &mut marts)?;
-        let since = self.since(&totals);
-        export::window(engine, schema, unfinished, since)?;
         let (run_id, _) = request.runs.begin();
         let refused = self.refused();
         let counted = self
@@ -212,7 +223,14 @@ impl Publisher {
             following: request.runs.follows() && !totals.waiting,
             arrived: Some(&arrived),
         };
-        request.auditor.check(engine, subject)?;
+        // What is written by now is synced meanwhile, which waits for the disk and not for a processor.
+        let synced = thread::scope(|scope| {
+            let synced = scope.spawn(|| Synced::files(unfinished));
+            request.auditor.check(engine, subject)?;
+            synced
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
         service::crash_point!(
             "transformer.audit.after",
             return Err(Error::CrashPoint("transformer.audit.after"))
@@ -220,22 +238,14 @@ impl Publisher {
         let history = request.auditor.history();
         let run = self.export_records(engine, unfinished, at, &mut marts, request.runs, history)?;
         let status = export::mart_status(engine, unfinished, &marts, at)?;
-        let records = engine.models().marts().filter(|mart| is_record(mart));
-        let records = records.filter_map(|mart| marts.get_key_value(&mart.name));
+        let records = marts.iter().filter(|(name, _)| is_record_named(name));
         let records = records.map(|(name, entry)| (name.clone(), entry.clone()));
-        let records = records
-            .chain([(export::STATUS.to_owned(), status)])
-            .collect();
-        let subject = Subject {
-            number,
-            run_id: &run_id,
-            folder: unfinished,
-            refused: &refused,
-            marts: &records,
-            following: false,
-            arrived: None,
+        let records = Records {
+            marts: records
+                .chain([(export::STATUS.to_owned(), status)])
+                .collect(),
+            run,
         };
-        request.auditor.check(engine, subject)?;
         let views = views::prepare(engine, schema, &self.folder, unfinished)?;
         let next = Generation {
             generation: number,
@@ -248,7 +258,7 @@ impl Publisher {
             marts,
         };
         next.write(unfinished)?;
-        sync_all(unfinished)?;
+        synced.rest(unfinished)?;
         fs::rename(unfinished, &final_folder).map_err(Error::file("rename", unfinished))?;
         sync(&self.folder)?;
         service::crash_point!(
@@ -278,11 +288,35 @@ impl Publisher {
         };
         self.current = Some(next);
         self.fresh = false;
-        request.runs.published(&run);
+        Ok((published, records))
+    }
+
+    /// What follows when readers have the generation: audits of the transformer's own records, which
+    /// keep nothing from anybody, and the end of what is over.
+    fn look_after(&self, engine: &Engine, request: Request<'_>, records: Records) {
+        let Some(current) = &self.current else {
+            return;
+        };
+        let number = current.generation;
+        let folder = self.folder.join(generation::folder_name(number));
+        let subject = Subject {
+            number,
+            run_id: &records.run.run_id,
+            folder: &folder,
+            refused: &folder,
+            marts: &records.marts,
+            following: false,
+            arrived: None,
+        };
+        if let Err(error) = request.auditor.check(engine, subject) {
+            let error = error.in_full();
+            tracing::warn!(error, "the transformer's own records were not audited");
+        }
+        request.runs.published(&records.run);
         let oldest = request.runs.oldest_kept();
-        request.auditor.history().published(run.started, oldest);
+        let history = request.auditor.history();
+        history.published(records.run.started, oldest);
         sweep::remove_old(&self.folder, number, self.keep, SystemTime::now());
-        Ok(published)
     }
 
     /// Writes or takes over all marts but those of the transformer's own records.
@@ -309,21 +343,25 @@ impl Publisher {
                 before => jobs.push(Job { mart, before }),
             }
         }
-        let (first, second) = share(jobs, |mart| mart.name == flights::MART);
+        let (first, free) = share(jobs, |mart| mart.name == flights::MART);
+        let next = AtomicUsize::new(0);
+        let turns = || iter::from_fn(|| free.get(next.fetch_add(1, Ordering::Relaxed)));
         let (twin, span) = (engine.twin(), tracing::Span::current());
         let others = thread::scope(|scope| {
+            let turns = &turns;
             let others = scope.spawn(move || {
                 let _entered = span.entered();
                 let session = twin.session();
-                let mut written = Vec::new();
-                for job in second {
+                let window = export::window(&session, into, at.lake);
+                let written = turns().map(|job| {
                     let entry = export::mart(&session, into, job.mart, job.before.clone(), at);
-                    written.push((job, entry));
-                }
-                written
+                    (job, entry)
+                });
+                (written.collect::<Vec<_>>(), window)
             });
-            for job in first {
-                marts.insert(job.mart.name.clone(), write(engine, into, &job, at)?);
+            for job in first.iter().chain(turns()) {
+                let entry = write(engine, into, job, at)?;
+                marts.insert(job.mart.name.clone(), entry);
                 service::crash_point!(
                     "transformer.export.middle",
                     return Err(Error::CrashPoint("transformer.export.middle"))
@@ -333,17 +371,17 @@ impl Publisher {
                 .join()
                 .map_err(|panic| std::panic::resume_unwind(panic))
         })?;
+        let (others, window) = others;
+        // What reads a table that is temporary, or lacked memory, is done on the first.
+        if let Err(error) = window {
+            again_on_first("lake_files", &error);
+            engine.with_room(|| export::window(engine.session(), into, at.lake))?;
+        }
         for (job, written) in others {
-            // What reads a table that is temporary, or lacked memory, is done on the first.
             let entry = match written {
                 Err(error) => {
-                    let reason = service::fault::chain(&error);
-                    tracing::debug!(
-                        mart = job.mart.name,
-                        reason,
-                        "written again on the first connection"
-                    );
-                    write(engine, into, &job, at)?
+                    again_on_first(&job.mart.name, &error);
+                    write(engine, into, job, at)?
                 }
                 Ok(entry) => entry,
             };
@@ -452,6 +490,9 @@ fn write(
     at: export::At<'_>,
 ) -> Result<MartEntry, Error> {
     let began = Instant::now();
+    if job.mart.name == flights::MART {
+        engine.settle_flights(at.lake.schema)?;
+    }
     if !job.mart.settle.is_empty() {
         engine.settle(job.mart)?;
     }
@@ -462,36 +503,16 @@ fn write(
     Ok(entry)
 }
 
+fn again_on_first(what: &str, error: &Error) {
+    let reason = service::fault::chain(error);
+    tracing::debug!(what, reason, "written again on the first connection");
+}
+
 /// Whether a mart is of the transformer's own records: it is written with every generation.
 fn is_record(mart: &Model) -> bool {
-    runs::MARTS.contains(&mart.name.as_str())
+    is_record_named(&mart.name)
 }
 
-/// Makes everything in a folder, and the folder, survive a power failure.
-pub(crate) fn sync_all(folder: &Path) -> Result<(), Error> {
-    let entries = fs::read_dir(folder).map_err(Error::file("read the folder", folder))?;
-    for entry in entries {
-        let path = entry
-            .map_err(Error::file("read the folder", folder))?
-            .path();
-        if path.is_dir() {
-            sync_all(&path)?;
-        } else if !is_linked(&path)? {
-            sync(&path)?;
-        }
-    }
-    sync(folder)
-}
-
-/// Whether a file is one of an earlier generation, which was synced with that.
-fn is_linked(path: &Path) -> Result<bool, Error> {
-    use std::os::unix::fs::MetadataExt;
-    let file = fs::metadata(path).map_err(Error::file("look at", path))?;
-    Ok(file.nlink() > 1)
-}
-
-/// Makes one file or folder survive a power failure.
-pub(crate) fn sync(path: &Path) -> Result<(), Error> {
-    let sync = || fs::File::open(path)?.sync_all();
-    sync().map_err(Error::file("sync", path))
+fn is_record_named(mart: &str) -> bool {
+    runs::MARTS.contains(&mart)
 }

@@ -19,29 +19,17 @@ const COMMON: [&str; 3] = ["part", "published_batch", "cell_degrees"];
 /// What a mart is taken to cost that was never written.
 const UNKNOWN: Duration = Duration::from_millis(20);
 
-/// Those for the first connection, and those for the second, so that both take as long as the last
-/// time. `only_first` are marts of which something temporary is on the first connection.
+/// Those for the first connection, and those that both take from, the longest first, as far as that
+/// is known. `only_first` are marts of which something temporary is on the first connection.
 pub(super) fn share<'a>(
     jobs: Vec<Job<'a>>,
     only_first: impl Fn(&Model) -> bool,
 ) -> (Vec<Job<'a>>, Vec<Job<'a>>) {
-    let (mut first, mut free): (Vec<Job<'a>>, Vec<Job<'a>>) = jobs.into_iter().partition(|job| {
+    let (first, mut free): (Vec<Job<'a>>, Vec<Job<'a>>) = jobs.into_iter().partition(|job| {
         only_first(job.mart) || !job.mart.settle.is_empty() || has_own_variables(job.mart)
     });
-    // The longest first, each to who has less to do.
     free.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
-    let (mut second, mut of_second) = (Vec::new(), 0.0);
-    let mut of_first: f64 = first.iter().map(cost).sum();
-    for job in free {
-        if of_second <= of_first {
-            of_second += cost(&job);
-            second.push(job);
-        } else {
-            of_first += cost(&job);
-            first.push(job);
-        }
-    }
-    (first, second)
+    (first, free)
 }
 
 fn cost(job: &Job<'_>) -> f64 {
@@ -65,6 +53,8 @@ fn has_own_variables(mart: &Model) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
     use crate::models::Models;
 
@@ -74,18 +64,43 @@ mod tests {
     }
 
     #[test]
-    fn both_get_as_much_and_the_first_what_is_its_own() {
+    fn the_first_gets_what_is_its_own() {
         let models = &Models::embedded().unwrap();
         let all = jobs(models).len();
-        let (first, second) = share(jobs(models), |mart| mart.name == "flights");
-        assert_eq!(first.len() + second.len(), all);
-        assert!(first.len().abs_diff(second.len()) <= 1);
-        let of_second = |name: &str| second.iter().any(|job| job.mart.name == name);
+        let (first, free) = share(jobs(models), |mart| mart.name == "flights");
+        assert_eq!(first.len() + free.len(), all);
+        let is_free = |name: &str| free.iter().any(|job| job.mart.name == name);
         for name in ["flights", "aircraft_stats", "flight_density_grid"] {
-            assert!(!of_second(name), "{name}");
+            assert!(!is_free(name), "{name}");
         }
-        let (first, second) = share(jobs(models), |_| true);
-        assert_eq!((first.len(), second.len()), (all, 0));
+        assert!(is_free("country_stats"));
+        let (first, free) = share(jobs(models), |_| true);
+        assert_eq!((first.len(), free.len()), (all, 0));
+    }
+
+    #[test]
+    fn what_takes_longest_comes_first() {
+        let models = Models::embedded().unwrap();
+        let entry = |duration| MartEntry {
+            generation: 1,
+            model: String::new(),
+            batch: 1,
+            as_of: None,
+            refreshed_at: chrono::Utc::now(),
+            duration,
+            files: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            written: BTreeSet::new(),
+        };
+        let entries = [("kpi_history", entry(0.1)), ("corridors", entry(0.001))];
+        let mut jobs = jobs(&models);
+        for (name, entry) in &entries {
+            let job = jobs.iter_mut().find(|job| job.mart.name == *name).unwrap();
+            job.before = Some((PathBuf::new(), entry));
+        }
+        let (_, free) = share(jobs, |_| false);
+        assert_eq!(free.first().unwrap().mart.name, "kpi_history");
+        assert_eq!(free.last().unwrap().mart.name, "corridors");
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn definition(engine: &Engine, schema: &SourceSchema, folder: &Path) -> Result<S
             quote(tail)
         )
     };
-    let mut sql = engine.macros()?;
+    let mut sql = engine.macros().to_owned();
     sql.push_str("create schema lake;\n");
     sql.push_str(&format!(
         "create view lake.flight_states as select {} from {}

@@ -5,10 +5,12 @@
 //! and expressions inside them are handed to DuckDB. So whatever DuckDB of this version can run,
 //! this can read: other parsers know less of its dialect.
 //!
+//! - `condition`: a query that only filters rows.
 //! - `lexer`: a text as tokens, with their depth in brackets.
 //! - `statement`: statements as what they change, and the fragments that DuckDB shall parse.
 //! - `tree`: the tables in a syntax tree; names of common table expressions are not tables.
 
+mod condition;
 mod lexer;
 mod statement;
 mod tree;
@@ -16,6 +18,7 @@ mod tree;
 use duckdb::Connection;
 
 use crate::Error;
+pub(crate) use condition::row_condition;
 
 /// What some statements do to tables. Names are in lower case, with their schema if one was
 /// written; positions are in bytes from the start of the text.
