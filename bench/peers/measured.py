@@ -23,10 +23,12 @@ class Measured:
     def __init__(self) -> None:
         self.began, self.began_cpu = time.perf_counter(), cpu_seconds()
         self.steps: dict[str, float] = {}
+        self.cpu = 0.0
 
     def lap(self, name: str) -> None:
         """Notes that the step of this name is done."""
         self.steps[name] = time.perf_counter() - self.began - sum(self.steps.values())
+        self.cpu = cpu_seconds() - self.began_cpu
 
     def report(self, rows: int, tables: dict[str, tuple[int, int]]) -> None:
         """Prints JSON: seconds of all steps, and of each; of CPU time; rows read; the highest
@@ -34,7 +36,7 @@ class Measured:
         against other computations."""
         print(json.dumps({
             "seconds": sum(self.steps.values()),
-            "cpu_seconds": cpu_seconds() - self.began_cpu,
+            "cpu_seconds": self.cpu,
             "steps": self.steps,
             "rows": rows,
             "peak_bytes": peak_bytes(),

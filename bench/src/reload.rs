@@ -5,6 +5,7 @@
 //! without what scheduled them; and as little as pandas can do it with.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ const DAYS: i64 = 30;
 const POLLS: usize = 7;
 /// Polls before the clock runs.
 const WARM_UP: usize = 2;
+
+/// Lines that are shown of what a peer says when it fails.
+const SHOWN: usize = 20;
 
 /// A program of `peers`, and the environment of `.tools` it runs in.
 #[derive(Clone, Copy)]
@@ -189,16 +193,17 @@ fn reload(history: &History, peer: Peer, rows: u64) -> anyhow::Result<Reload> {
         })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().last();
-        let memory = "killed by a signal: as a rule there was not enough memory";
-        bail!(
-            "{program} ended with {}: {}",
-            output.status,
-            said.unwrap_or(memory)
-        );
+        let lines: Vec<&str> = said.lines().collect();
+        let said = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
+        let memory = match output.status.signal() {
+            Some(_) => " (as a rule there was not enough memory)",
+            None => "",
+        };
+        bail!("{program} ended with {}{memory}:\n{said}", output.status);
     }
-    let reload: Reload =
-        serde_json::from_slice(&output.stdout).context("cannot read what the peer printed")?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let reload: Reload = serde_json::from_str(printed.lines().last().unwrap_or_default())
+        .context("cannot read what the peer printed")?;
     if reload.rows != rows {
         bail!("{program} read {} rows of {rows}", reload.rows);
     }
@@ -264,7 +269,7 @@ fn figures(reloads: &Reloads, [quick, full]: [&[Duration]; 2], cpu: Duration) ->
         .note(format!("{:.1} s and {cpu:.0} ms", before.cpu_seconds)),
     ]);
     if let Ok((_, steps)) = &reloads.before {
-        figures.push(ratio("its steps over a poll", steps, &quick));
+        figures.push(ratio("its steps over a poll", steps, &quick).aim(Aim::AtLeast(100.0)));
     }
     figures.extend([
         ratio("pandas helped over a poll", helped, &quick),

@@ -1,7 +1,7 @@
 //! Lake, private database and publisher together, as the service and the tests use them.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -400,8 +400,13 @@ impl Transformer {
     ) -> Result<T, Error> {
         let works = Arc::clone(&self.works);
         let task = tokio::task::spawn_blocking(move || {
-            // A panic leaves DuckDB's transaction behind, which the next one rolls back.
-            work(&mut works.lock().unwrap_or_else(PoisonError::into_inner))
+            let mut works = works.lock().unwrap_or_else(|panicked| {
+                // A panic leaves DuckDB's transaction behind.
+                let works = panicked.into_inner();
+                works.engine.roll_back();
+                works
+            });
+            work(&mut works)
         });
         task.await?
     }

@@ -29,7 +29,7 @@
 --       select * from emergencies where squawk not in ('7500', '7600', '7700')
 
 -- @state
--- In 64 parts by the last two digits of the address: together they would not fit in memory, and an
+-- In 64 parts by the last two digits of the address, so that a part is small whatever was kept, and an
 -- episode is whole in one.
 create table if not exists emergency_states (
     part integer not null,

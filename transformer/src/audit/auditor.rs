@@ -15,13 +15,12 @@ use super::sql::{Files, count_in, repeated, shown};
 use super::{Audit, AuditStatus, Check, Finding, Severity, parse};
 use crate::Error;
 use crate::engine::{Engine, Session};
-use crate::models::model::Kind;
 use crate::models::{Model, Models};
 use crate::publish::MartEntry;
 use crate::runs;
 use crate::schema::SourceSchema;
 
-/// A generation that is about to be published.
+/// Marts of a generation that is about to be published, or of its records, which are looked at after.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     /// Its number.
@@ -317,20 +316,20 @@ fn status(audit: &Audit, value: f64) -> AuditStatus {
 fn all(models: &Models) -> Result<Vec<Audit>, Error> {
     let mut audits = Vec::new();
     for mart in models.marts().chain(models.native_marts()) {
-        let mut of_mart = parse::of_model(mart)?;
-        // What the transformer notes of itself keeps nothing from readers.
-        if mart.kind == Kind::Native || runs::MARTS.contains(&mart.name.as_str()) {
-            for audit in &mut of_mart {
-                audit.severity = Severity::Warn;
-            }
-        }
-        audits.extend(of_mart);
+        audits.extend(parse::of_model(mart)?);
     }
     for view in models.views() {
         audits.extend(parse::of_model(view)?);
     }
     for (name, text) in models.files().audits() {
         audits.push(parse::of_file(name, text)?);
+    }
+    // What the transformer notes of itself keeps nothing from readers.
+    let of_records = |name: &str| {
+        runs::MARTS.contains(&name) || models.native_marts().any(|mart| mart.name == name)
+    };
+    for audit in audits.iter_mut().filter(|audit| of_records(&audit.mart)) {
+        audit.severity = Severity::Warn;
     }
     let known = |name: &str| models.marts().any(|mart| mart.name == name);
     let files = |audit: &&Audit| models.views().all(|view| view.name != audit.mart);

@@ -1,9 +1,10 @@
-//! Audits: what must hold of the marts, checked before readers see them.
+//! Audits: what must hold of the marts, checked before readers see them; those of the transformer's own
+//! records after, since they only warn.
 //!
 //! They run on the files of a generation that is not named yet, and only on marts, or parts of
 //! marts, that it writes anew; those of a view on the rows that came since the generation before.
-//! One that reads a mart that is behind is left out. One that is `block` keeps the generation from readers: they go on
-//! with the one before, the run ends as `blocked`, and the next batch is tried again. One that is
+//! One that reads a mart that is behind is left out. One that is `block` keeps the generation from
+//! readers: they go on with the one before, the run ends as `blocked`, and the next batch is tried again. One that is
 //! `warn` is told of and stops nothing. Results are the mart `audit_results`.
 //!
 //! | audit | what is wrong |

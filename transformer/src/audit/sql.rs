@@ -1,7 +1,8 @@
 //! Audits as SQL over the files of a generation.
 //!
-//! All audits of a mart are one statement that reads its files once. A mart is a common table
-//! expression of its name, so that the queries of audits are those that a reader would write.
+//! All audits of a mart are one statement that reads its files once. The queries of audits are those
+//! that a reader would write: where they ask for more than rows that meet a condition, a mart is a
+//! common table expression of its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -167,14 +168,16 @@ impl Files<'_> {
                 identifier(name)
             ));
         }
-        // Read once, a view need not be kept whole.
-        let how = match only_rows(&view.name, audits) {
-            true => "not materialized",
-            false => "materialized",
-        };
         // In their order: what is read stands before who reads it.
-        for view in models.views().filter(|view| views.contains(&view.name)) {
-            let (name, select) = (identifier(&view.name), &view.select);
+        for read in models.views().filter(|view| views.contains(&view.name)) {
+            // Read once, it need not be kept whole.
+            let once = read.name == view.name && only_rows(&view.name, audits);
+            let how = if once {
+                "not materialized"
+            } else {
+                "materialized"
+            };
+            let (name, select) = (identifier(&read.name), &read.select);
             tables.push(format!("{name} as {how} ({select})"));
         }
         Some(format!("with {}", tables.join(", ")))
@@ -332,7 +335,8 @@ fn value(mart: &str, check: &Check) -> String {
             )
         }
         Check::Sql(query) => match row_condition(query, mart) {
-            Some(condition) => format!("count(*) filter (where {condition})"),
+            // Unlike a filter, `case` looks at what follows `and` only where it must.
+            Some(condition) => format!("count(case when {condition} then 1 end)"),
             None => format!("select count(*) from ({query}\n)"),
         },
         Check::Freshness(_) | Check::Volume(_) => "null".to_owned(),

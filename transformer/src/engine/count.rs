@@ -163,7 +163,8 @@ impl Engine {
         );
         let mut ahead = self.take_tracks(schema)?;
         let tracks = std::mem::take(&mut done.folded.tracks);
-        // Tracks need no DuckDB: they are joined beside the statements of the models.
+        // Tracks need no DuckDB: they are joined beside the statements of the models. Where those fail,
+        // they are read again.
         let ahead = thread::scope(|scope| {
             let joined = scope.spawn(move || {
                 ahead.join(tracks);

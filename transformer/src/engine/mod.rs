@@ -9,7 +9,7 @@
 //! - `outlive`: daily aggregates, which a rebuild leaves alone.
 //! - `publishing`: what publishing needs.
 //! - `threads`: how many DuckDB uses.
-//! - `session`: one connection; a second one writes and audits half of a publication.
+//! - `session`: one connection; a second one writes and audits some of a publication.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
 
@@ -191,7 +191,7 @@ impl Engine {
         ))
     }
 
-    /// The connection that everything but the half of a publication runs on.
+    /// The connection that everything but some of a publication runs on.
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }
@@ -244,12 +244,17 @@ impl Engine {
             Ok(value)
         });
         if done.is_err() {
-            self.facts.clear();
-            // The first error is the one to report. A commit that failed has rolled back already,
-            // and then this fails too; the driver's `is_autocommit` cannot tell, it is always true.
-            let _ = self.run("roll back", "rollback");
+            self.roll_back();
         }
         done
+    }
+
+    /// Takes back what a transaction has left.
+    pub(crate) fn roll_back(&self) {
+        self.facts.clear();
+        // Whatever failed before is the error to report. A commit that failed has rolled back already,
+        // and then this fails too; the driver's `is_autocommit` cannot tell, it is always true.
+        let _ = self.run("roll back", "rollback");
     }
 }
 

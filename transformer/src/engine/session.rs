@@ -99,8 +99,13 @@ impl Session {
         columns: usize,
     ) -> Result<Vec<Option<f64>>, Error> {
         timed(action, sql, || {
-            self.conn
-                .query_row(sql, [], |row| (0..columns).map(|at| row.get(at)).collect())
+            self.conn.query_row(sql, [], |row| {
+                let found = row.as_ref().column_count();
+                if found != columns {
+                    return Err(duckdb::Error::InvalidColumnIndex(found));
+                }
+                (0..columns).map(|at| row.get(at)).collect()
+            })
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -211,6 +212,11 @@ fn link_file(from: &Path, into: &Path, file: &str) -> Result<(), Error> {
             fs::create_dir_all(parent)?;
         }
         let source = from.join(file);
+        // Written again, there may be a link already; a copy would go into what it leads to.
+        match fs::remove_file(&target) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         // Where the file system has no hard links, a copy serves as well.
         fs::hard_link(&source, &target).or_else(|_| fs::copy(&source, &target).map(drop))
     };
@@ -301,4 +307,26 @@ pub(super) fn window(session: &Session, into: &Path, window: Window<'_>) -> Resu
     );
     let file = into.join("repeated_states.parquet");
     session.copy(&select, &file, "repeated_states").map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_linked_twice_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, into) = (folder.path().join("gen-1"), folder.path().join("gen-2"));
+        fs::create_dir_all(&from).unwrap();
+        fs::write(from.join("a.parquet"), "rows").unwrap();
+        for _ in 0..2 {
+            link_file(&from, &into, "a.parquet").unwrap();
+        }
+        for folder in [from, into] {
+            assert_eq!(
+                fs::read_to_string(folder.join("a.parquet")).unwrap(),
+                "rows"
+            );
+        }
+    }
 }

@@ -292,7 +292,7 @@ impl Publisher {
     }
 
     /// What follows when readers have the generation: audits of the transformer's own records, which
-    /// keep nothing from anybody, and the end of what is over.
+    /// only warn, and the end of what is over.
     fn look_after(&self, engine: &Engine, request: Request<'_>, records: Records) {
         let Some(current) = &self.current else {
             return;
@@ -343,7 +343,11 @@ impl Publisher {
                 before => jobs.push(Job { mart, before }),
             }
         }
-        let (first, free) = share(jobs, |mart| mart.name == flights::MART);
+        // Open flights are temporary, and late rows change the others when that mart has its turn.
+        let of_flights = |mart: &Model| {
+            mart.name == flights::MART || mart.depends.iter().any(|name| name == flights::MART)
+        };
+        let (first, free) = share(jobs, of_flights);
         let next = AtomicUsize::new(0);
         let turns = || iter::from_fn(|| free.get(next.fetch_add(1, Ordering::Relaxed)));
         let (twin, span) = (engine.twin(), tracing::Span::current());
@@ -491,7 +495,7 @@ fn write(
 ) -> Result<MartEntry, Error> {
     let began = Instant::now();
     if job.mart.name == flights::MART {
-        engine.settle_flights(at.lake.schema)?;
+        engine.with_room(|| engine.settle_flights(at.lake.schema))?;
     }
     if !job.mart.settle.is_empty() {
         engine.settle(job.mart)?;

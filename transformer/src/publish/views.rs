@@ -116,6 +116,8 @@ pub(super) fn prepare(
     let comments = comments::statements(&conn, engine.models())?;
     let finish = format!("{comments} use memory; detach views;");
     conn.execute_batch(&finish).map_err(failed)?;
+    drop(conn);
+    super::sync_all(&workshop)?;
     Ok(Views {
         fingerprint,
         made: Some(database),
@@ -136,8 +138,11 @@ impl Views {
             let ready = made.with_file_name(name);
             fs::rename(&ready, folder.join(name)).map_err(Error::file("rename", &ready))?;
         }
+        // Both are there for good before it is noted what they are.
+        super::sync(folder)?;
         let noted = folder.join(FINGERPRINT);
         fs::write(&noted, &self.fingerprint).map_err(Error::file("write", &noted))?;
+        super::sync(&noted)?;
         if let Some(workshop) = made.parent() {
             fs::remove_dir_all(workshop).map_err(Error::file("remove", workshop))?;
         }

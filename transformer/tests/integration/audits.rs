@@ -147,6 +147,9 @@ async fn every_kind_of_audit_finds_what_is_wrong_and_warns() {
         "--   warn not_null(half)\n--   warn unique(aircraft)\n--   warn range(half, 0, 9.5)\n\
          --   warn reference(aircraft, kpi_latest.aircraft_total)\n\
          --   warn sql first_is_small: select * from probe where aircraft > 6 -- at least\n\
+         --   block sql guarded: select * from probe\n\
+         --       where aircraft > 100 and ('n' || aircraft)::integer > 0\n\
+         --   warn sql several: select * from probe where columns(['aircraft', 'half']) > 9\n\
          --   block freshness(1s)",
     )
     .await;
@@ -178,6 +181,7 @@ async fn every_kind_of_audit_finds_what_is_wrong_and_warns() {
             text("not_null(half)", "1.0"),
             text("range(half, 0, 9.5)", "1.0"),
             text("reference(aircraft, kpi_latest.aircraft_total)", "2.0"),
+            text("several", "1.0"),
             text("unique(aircraft)", "1.0"),
         ]
     );
@@ -337,4 +341,24 @@ async fn views_and_the_transformers_own_records_are_audited_too() {
     let count = format!("select count(*) from ({query})");
     let rows: i64 = conn.query_row(&count, [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 30);
+}
+
+#[tokio::test]
+async fn an_audit_of_the_transformers_own_records_stops_nothing() {
+    let bench = probed("--   warn range(half, 0, 100)").await;
+    write(
+        &bench.folder.path().join("models/audits/no_runs.sql"),
+        "-- description: There are no runs.\n-- mart: pipeline_runs\n-- severity: block\n\n\
+         from pipeline_runs;\n",
+    );
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for minute in 0..2 {
+        bench.append(&poll(20, minute)).await;
+        transformer.catch_up().await.unwrap();
+    }
+    // What was found of a generation's records is in the next one.
+    let found = results(&bench, "pipeline_runs");
+    let no_runs = found.iter().find(|(audit, _, _)| audit == "no_runs");
+    assert_eq!(no_runs.unwrap().1, "failed", "{found:?}");
+    assert_eq!(transformer.status().generation, 2);
 }

@@ -3,7 +3,7 @@
 use super::lexer::{Token, tokens};
 
 /// What may follow a condition.
-const CLAUSES: [&str; 11] = [
+const CLAUSES: [&str; 12] = [
     "group",
     "having",
     "qualify",
@@ -15,10 +15,11 @@ const CLAUSES: [&str; 11] = [
     "order",
     "limit",
     "offset",
+    "fetch",
 ];
 
 /// What a query in brackets may begin with.
-const QUERIES: [&str; 9] = [
+const QUERIES: [&str; 12] = [
     "select",
     "from",
     "with",
@@ -26,6 +27,9 @@ const QUERIES: [&str; 9] = [
     "table",
     "pivot",
     "unpivot",
+    "pivot_wider",
+    "pivot_longer",
+    "show",
     "describe",
     "summarize",
 ];
@@ -44,7 +48,9 @@ pub(crate) fn row_condition<'a>(query: &'a str, table: &str) -> Option<&'a str> 
     let reads_more = condition
         .windows(2)
         .any(|pair| pair[0].is("(") && among(&pair[1], &QUERIES));
-    if !begins || goes_on || reads_more {
+    // It stands for several expressions.
+    let is_several = condition.iter().any(|token| token.is("columns"));
+    if !begins || goes_on || reads_more || is_several {
         return None;
     }
     query.get(condition.first()?.start..condition.last()?.end())
@@ -78,6 +84,8 @@ mod tests {
             ("select * from t as u where a", None),
             ("select * from t, u where a", None),
             ("select * from t where a limit 5", None),
+            ("select * from t where a fetch first 1 rows only", None),
+            ("select * from t where columns(['a', 'b']) < 0", None),
             ("select * from t where a group by all", None),
             ("select * from t where a union all select * from t", None),
             ("select * from t where a; select 1", None),
