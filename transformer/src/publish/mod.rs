@@ -6,7 +6,7 @@
 //! replaced, by a rename too, only when the views themselves change.
 //!
 //! - [`generation`]: what is in a generation, as `generation.json` says.
-//! - `export`: writing one; `share`: by two connections.
+//! - `turn`: which marts it writes anew. `export`: writing one; `share`: by two connections.
 //! - `views`: `views.duckdb` and `init.sql`; `comments`: what the views say of themselves.
 //! - `sync`: making files survive a power failure. `sweep`: removing old ones.
 //! - [`postgres`]: a copy of the current one in a PostgreSQL schema.
@@ -18,6 +18,7 @@ pub mod postgres;
 mod share;
 mod sweep;
 mod sync;
+mod turn;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,7 @@ use crate::audit::history::History;
 use crate::audit::{AUDIT_RESULTS, Arrived, Auditor, Subject};
 use crate::engine::{Engine, Totals, absolute};
 use crate::flights::keep as flights;
-use crate::models::{Model, Publish};
+use crate::models::Model;
 use crate::runs::{self, Recorder, Run};
 use crate::schema::SourceSchema;
 use crate::{Error, TransformerConfig};
@@ -56,14 +57,6 @@ pub struct Publisher {
     /// Nothing was published since this was opened: the program may be another than before.
     fresh: bool,
 }
-
-/// A mart that took longer than this does not delay the others: it waits for a publication of
-/// its own.
-const LONG: f64 = 0.1;
-
-/// As a rule a look at the lake that finds nothing comes within this time, and with it the turn of
-/// what takes long. Where each look finds something, such marts delay the others now and then.
-const IDLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Rows of the lake that views are audited on at most, the newest first.
 const AUDITED_ROWS: u64 = 200_000;
@@ -198,7 +191,7 @@ impl Publisher {
             totals: &totals,
             lake: export::Window { schema, since },
             budget: (request.scope != Scope::Full && request.only.is_none())
-                .then(|| Duration::from_secs_f64(LONG)),
+                .then(|| Duration::from_secs_f64(turn::LONG)),
         };
         let mut marts = BTreeMap::new();
         self.export_marts(engine, unfinished, &written, at, &mut marts)?;
@@ -426,45 +419,6 @@ impl Publisher {
     /// Where the last generation lies that an audit has refused.
     fn refused(&self) -> PathBuf {
         self.folder.join("refused")
-    }
-
-    /// Whether a publication writes a mart anew.
-    fn is_written(&self, mart: &Model, totals: &Totals, request: &Request<'_>) -> bool {
-        match request.only {
-            _ if is_record(mart) || self.before(mart, totals).is_none() => true,
-            Some(only) => only.contains(&mart.name),
-            None => self.turn(mart, totals, request.scope),
-        }
-    }
-
-    /// Whether a mart is one of the large ones, and takes long to write as far as that is known.
-    fn is_long(&self, mart: &Model, totals: &Totals) -> bool {
-        let before = self.before(mart, totals);
-        mart.publish != Publish::Always && before.is_none_or(|(_, entry)| entry.duration > LONG)
-    }
-
-    /// Whether a mart's turn has come to be written anew.
-    fn turn(&self, mart: &Model, totals: &Totals, scope: Scope) -> bool {
-        let Some((_, entry)) = self.before(mart, totals) else {
-            return true;
-        };
-        if entry.batch == totals.batch {
-            return false;
-        }
-        match mart.publish {
-            _ if scope == Scope::Full => true,
-            Publish::Always => true,
-            Publish::Share { percent, at_least } => {
-                let pause =
-                    Duration::try_from_secs_f64(entry.duration * 100.0 / f64::from(percent));
-                let pause = match scope == Scope::Quick && entry.duration > LONG {
-                    true => at_least + IDLE_WITHIN,
-                    false => pause.unwrap_or(at_least).min(at_least),
-                };
-                let age = chrono::Utc::now().signed_duration_since(entry.refreshed_at);
-                age.to_std().is_ok_and(|age| age >= pause)
-            }
-        }
     }
 
     /// The mart as readers see it now, and the folder of its files; `None` unless the same model
