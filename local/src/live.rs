@@ -22,11 +22,9 @@ use crate::error::Error;
 use crate::figures::{Figures, Milestones};
 use crate::home::{Home, Servers};
 use crate::marts;
-use crate::part::Part;
+use crate::part::{DRAIN, Part};
 use crate::trim;
 
-/// How long the consumer may take for what was published before the end was asked for.
-const DRAIN: Duration = Duration::from_secs(30);
 /// How often the status line is written.
 const LOOK: Duration = Duration::from_millis(250);
 

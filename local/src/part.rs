@@ -1,11 +1,16 @@
 //! A service that runs beside others in this process and is ended in its turn.
 
 use std::future::Future;
+use std::time::Duration;
 
 use service::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
+
+/// How long the consumer may take for what was published before the end. Long, for a machine
+/// that is busy with other things: what is not committed then is lost.
+pub(crate) const DRAIN: Duration = Duration::from_secs(120);
 
 /// A running service.
 pub(crate) struct Part<T> {

@@ -23,7 +23,7 @@ use crate::display::{Display, LOG_EVERY};
 use crate::error::Error;
 use crate::home::{Home, Servers};
 use crate::marts;
-use crate::part::Part;
+use crate::part::{DRAIN, Part};
 use crate::presence::Presence;
 use crate::recordings::{self, Recording, RecordingError, Scan};
 use crate::trim;
@@ -33,8 +33,6 @@ use crate::trim;
 const MOST_OUTSTANDING: u64 = 250_000;
 /// Bodies that are read ahead of the one that is being published.
 const READ_AHEAD: usize = 2;
-/// How long the last rows may take to be committed.
-const DRAIN: Duration = Duration::from_secs(120);
 
 /// What to replay.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use service::config::NotifyConfig;
 use service::fault::{Fault, Faulty};
 use service::notify::{Level, Notification, Notifier};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server that refuses the first requests and keeps the others.
 #[derive(Clone, Default)]

@@ -20,7 +20,7 @@ const SIGKILL: i32 = 9;
 /// Tells the child which folder it works in; its presence makes the process a child.
 const CHILD: &str = "SERVICE_TEST_CHILD";
 /// How long anything may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// The folder to work in, when this process is a child.
 fn child_folder() -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{Message, Statistics};
 
 /// Longer than anything here takes; only a failure waits for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn producer(broker: &Broker, transactional_id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()

@@ -49,7 +49,7 @@ async fn replay_with(
 
 /// Waits for a state, but not for ever.
 async fn until(reached: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !reached() {
         assert!(Instant::now() < deadline, "it does not come");
         tokio::time::sleep(Duration::from_millis(1)).await;

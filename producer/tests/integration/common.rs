@@ -14,7 +14,7 @@ use service::config::Loader;
 use tokio::net::TcpListener;
 
 /// Nothing here should take longer.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(300);
 
 /// One scripted answer.
 pub type Script = Box<dyn FnOnce() -> Response + Send>;

@@ -11,7 +11,7 @@ use crate::support::{Bench, poll, wait};
 use transformer::publish::Generation;
 use transformer::runs::{RunStatus, listing};
 
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A process with a file system of its own, which nobody else sees but through `/proc`.
 struct Confined {

@@ -8,7 +8,7 @@ use crate::support::{Bench, poll, wait};
 use transformer::runs::{Kind, Run, RunStatus, listing};
 use transformer::{Mode, Transformer};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// The program `transformer` on the folders of a bench.
 struct Program {

@@ -9,7 +9,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::watch;
 use transformer::{Mode, Status};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 #[tokio::test]
 async fn it_follows_the_lake_and_ends_when_told() {
