@@ -225,7 +225,8 @@ impl Engine {
 
     /// The next files to count, in the order of their rows' time: at most `step_rows` rows, and of
     /// a few days, since what a day adds up to depends little on how often it was looked at. A
-    /// day is left to the next step rather than cut in two, so that no poll is met twice.
+    /// day is left to the next step rather than cut in two, and where one is cut, files with the
+    /// same polls are counted together, up to twice as many rows: so that no poll is met twice.
     fn waiting(&self) -> Result<Vec<Waiting>, Error> {
         let sql = "select path, rows, epoch_us(first_time), epoch_us(last_time)
             from lake_files where batch is null order by first_time nulls first, path";
@@ -233,7 +234,7 @@ impl Engine {
             let mut statement = self.connection().prepare(sql)?;
             let mut rows = statement.query([])?;
             let mut files: Vec<Waiting> = Vec::new();
-            let mut sum = 0;
+            let (mut sum, mut until) = (0, i64::MIN);
             while let Some(row) = rows.next()? {
                 let file = Waiting {
                     path: row.get(0)?,
@@ -243,7 +244,9 @@ impl Engine {
                 };
                 if let Some(first) = files.first() {
                     let is_late = file.day() >= first.day().saturating_add(DAYS_TOGETHER);
-                    if is_late || sum + file.rows > self.step_rows {
+                    let overlaps = file.first_time.is_none_or(|first| first <= until);
+                    let most = self.step_rows * if overlaps { 2 } else { 1 };
+                    if is_late || sum + file.rows > most {
                         let whole_days = files.partition_point(|one| one.day() < file.day());
                         if whole_days > 0 {
                             files.truncate(whole_days);
@@ -252,6 +255,7 @@ impl Engine {
                     }
                 }
                 sum += file.rows;
+                until = until.max(file.last_time.unwrap_or(i64::MAX));
                 files.push(file);
             }
             Ok(files)

@@ -38,26 +38,37 @@ type Polls = HashSet<i64, RandomState>;
 /// Who was counted in the most recent polls.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    polls: RefCell<VecDeque<(i64, Vec<u32>)>>,
+    polls: RefCell<VecDeque<Remembered>>,
+}
+
+/// Who was counted in a poll, and when the last of these rows arrived.
+#[derive(Debug)]
+struct Remembered {
+    poll: i64,
+    aircraft: Vec<u32>,
+    arrived: Option<i64>,
 }
 
 impl Recent {
     fn recall(&self, poll: i64, seen: &mut Seen) -> bool {
         let polls = self.polls.borrow();
-        let Some((_, aircraft)) = polls.iter().find(|(time, _)| *time == poll) else {
+        let Some(known) = polls.iter().find(|known| known.poll == poll) else {
             return false;
         };
         seen.poll(poll);
-        for number in aircraft {
+        for number in &known.aircraft {
             seen.note(*number, poll);
+        }
+        if let Some(arrived) = known.arrived {
+            seen.note_arrival(poll, arrived);
         }
         true
     }
 
-    fn remember(&self, poll: i64, aircraft: Vec<u32>) {
+    fn remember(&self, new: Remembered) {
         let mut polls = self.polls.borrow_mut();
-        polls.retain(|(time, _)| *time != poll);
-        polls.push_back((poll, aircraft));
+        polls.retain(|known| known.poll != new.poll);
+        polls.push_back(new);
         while polls.len() > REMEMBERED {
             polls.pop_front();
         }
@@ -76,8 +87,7 @@ struct Before {
     seen: Seen,
     /// Polls of which no detail is kept.
     closed: Polls,
-    /// Days, in ascending order, of polls whose rows have left the lake: nothing tells any more
-    /// who was counted.
+    /// Polls whose rows have left the lake: nothing tells any more who was counted.
     lost: Vec<i64>,
 }
 
@@ -102,9 +112,7 @@ impl Engine {
         let Before { seen, closed, lost } =
             self.counted_before(files, &paths, schema, &registry)?;
         if !lost.is_empty() {
-            for days in ranges(&lost) {
-                self.count_again(days, schema)?;
-            }
+            self.count_days_again(lost, schema)?;
             return Ok(None);
         }
         let batch = Batch {
@@ -123,6 +131,12 @@ impl Engine {
             Piece::Rows { table, rows } => self.append(table, rows),
             Piece::Restart => self.empty_native_tables(),
         })?;
+        // What is being counted again is counted in the order in which a rebuild would.
+        if !folded.overtaken.is_empty() && !self.is_rebuilding()? {
+            tracing::debug!("rows have come that arrived before those that were counted");
+            self.count_days_again(folded.overtaken, schema)?;
+            return Ok(None);
+        }
         self.keep_numbers(&batch.registry)?;
         self.say_span(folded.span)?;
         Ok(Some(Done {
@@ -140,7 +154,12 @@ impl Engine {
         for poll in done.folded.polls.iter().take(REMEMBERED).rev() {
             let mut aircraft = done.before.of_poll(*poll);
             aircraft.extend(done.folded.aircraft(*poll));
-            self.recent.remember(*poll, aircraft);
+            let arrived = [done.before.arrived(*poll), done.folded.arrived(*poll)];
+            self.recent.remember(Remembered {
+                poll: *poll,
+                aircraft,
+                arrived: arrived.into_iter().flatten().max(),
+            });
         }
     }
 
@@ -209,10 +228,22 @@ impl Engine {
         );
         recall::recall(&files, schema, registry, &polls, &mut before.seen)?;
         let lost = polls.iter().filter(|poll| !before.seen.has_poll(**poll));
-        before.lost = lost.map(|poll| poll.div_euclid(MICROS_PER_DAY)).collect();
-        before.lost.sort_unstable();
-        before.lost.dedup();
+        before.lost = lost.copied().collect();
         Ok(before)
+    }
+
+    /// Lets the days of polls be counted again.
+    fn count_days_again(&self, polls: Vec<i64>, schema: &SourceSchema) -> Result<(), Error> {
+        let days = polls
+            .into_iter()
+            .map(|poll| poll.div_euclid(MICROS_PER_DAY));
+        let mut days: Vec<i64> = days.collect();
+        days.sort_unstable();
+        days.dedup();
+        for days in ranges(&days) {
+            self.count_again(days, schema)?;
+        }
+        Ok(())
     }
 
     /// The files of the lake that may have counted rows of these polls.

@@ -150,9 +150,14 @@ impl Engine {
             epoch: self.fact("epoch")?.unwrap_or_default(),
             batch: self.batch()?,
             snapshot_id: self.watermark()?.map(|watermark| watermark.snapshot_id),
-            rebuilding: self.fact("rebuilding")?.as_deref() == Some("true"),
+            rebuilding: self.is_rebuilding()?,
             ..totals
         })
+    }
+
+    /// Whether what waits was counted before, and nothing is to be published until it is again.
+    pub(super) fn is_rebuilding(&self) -> Result<bool, Error> {
+        Ok(self.fact("rebuilding")?.as_deref() == Some("true"))
     }
 
     /// The newest of the files that were counted after a batch and have rows at or after `since`:

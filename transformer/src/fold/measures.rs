@@ -18,6 +18,8 @@ pub(super) struct Poll {
     pub regions: Vec<RegionPoll>,
     /// The times at which bodies of this poll arrived: several when it was sent again.
     pub arrivals: Vec<i64>,
+    /// When the last of the rows that count arrived.
+    pub arrived: i64,
 }
 
 /// Measures of one poll's rows of one region of registration.
@@ -73,6 +75,7 @@ impl Absorb for Poll {
         for arrival in other.arrivals {
             self.note_arrival(arrival);
         }
+        self.arrived = self.arrived.max(other.arrived);
     }
 }
 

@@ -15,7 +15,8 @@
 //! Almost always a poll arrives once, and the first pass is the only one. When it finds that rows
 //! of a poll arrived at different times and some are repeats, or that two workers have counted
 //! the same, or repeats in files that come in another order than that of their paths, the batch is
-//! folded again by one worker, arrival after arrival.
+//! folded again by one worker, arrival after arrival. When an earlier batch has counted a row that
+//! arrived after one that comes now, its day must be counted again ([`Folded::overtaken`]).
 //!
 //! - [`registry`]: numbers for aircraft, countries and callsigns. `names`: for texts in general.
 //! - `columns`: data files as Arrow columns.
@@ -166,6 +167,9 @@ pub(crate) struct Folded {
     pub rows: u64,
     /// Rows among them that were repeats.
     pub repeated: u64,
+    /// Polls that an earlier batch has counted and that do not add up to what all of their rows do:
+    /// the first of an aircraft's has only come now.
+    pub overtaken: Vec<i64>,
     /// First and last poll, in microseconds since 1970.
     pub span: Option<(i64, i64)>,
     /// The polls of which rows were counted, the newest first.
@@ -183,6 +187,12 @@ impl Folded {
             .iter()
             .flat_map(|seen| seen.of_poll(poll))
             .collect()
+    }
+
+    /// When the last of the rows arrived that were counted in a poll, in this batch.
+    pub fn arrived(&self, poll: i64) -> Option<i64> {
+        let arrived = self.seen.iter().filter_map(|seen| seen.arrived(poll));
+        arrived.max()
     }
 }
 
@@ -233,6 +243,7 @@ pub(crate) fn fold(
     let folded = Folded {
         rows: totals.rows,
         repeated: totals.repeated,
+        overtaken: totals.overtaken,
         span,
         polls: totals.polls.iter().map(|poll| poll.time).collect(),
         seen,

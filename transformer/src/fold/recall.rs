@@ -8,11 +8,16 @@ use super::columns::{DataFile, Shape, Wanted};
 use super::names::Entries;
 use super::registry::Registry;
 use super::seen::Seen;
+use super::worker::NEVER;
 use crate::Error;
 use crate::schema::SourceSchema;
 
 const TIMES: &Wanted = &[("snapshot_time", Shape::Time)];
-const PAIRS: &Wanted = &[("icao24", Shape::Text), ("snapshot_time", Shape::Time)];
+const PAIRS: &Wanted = &[
+    ("icao24", Shape::Text),
+    ("snapshot_time", Shape::Time),
+    ("ingestion_time", Shape::Time),
+];
 
 /// Those of the polls `known` that the files have rows of.
 pub(crate) fn polls_among<S: BuildHasher + Default>(
@@ -37,7 +42,7 @@ pub(crate) fn polls_among<S: BuildHasher + Default>(
     Ok(found)
 }
 
-/// Notes in `seen` who the files have in the given polls.
+/// Notes in `seen` who the files have in the given polls, and when the last of them arrived.
 pub(crate) fn recall<S: BuildHasher>(
     files: &[PathBuf],
     schema: &SourceSchema,
@@ -51,15 +56,17 @@ pub(crate) fn recall<S: BuildHasher>(
         let groups = (0..file.row_groups().len()).collect();
         for rows in file.read(groups, None)? {
             let rows = rows?;
-            let (icao24, times) = (rows.texts(0), rows.times(1));
+            let (icao24, times, arrivals) = (rows.texts(0), rows.times(1), rows.times(2));
             entries.begin(icao24);
-            for (key, time) in icao24.keys().iter().zip(times.iter()) {
+            let pairs = icao24.keys().iter().zip(times.iter());
+            for ((key, time), arrived) in pairs.zip(arrivals.iter()) {
                 let (Some(key), Some(time)) = (key, time) else {
                     continue;
                 };
                 if polls.contains(&time) {
                     let aircraft = entries.number(key, |text| registry.aircraft(text));
                     seen.note(aircraft, time);
+                    seen.note_arrival(time, arrived.unwrap_or(NEVER));
                 }
             }
         }

@@ -16,6 +16,8 @@ pub(crate) struct Seen {
     bits: Vec<u64>,
     /// Words of 64 polls in each aircraft's row of `bits`.
     words: usize,
+    /// By poll: when the last of the rows arrived that its pairs are of.
+    arrived: HashMap<i64, i64, RandomState>,
 }
 
 impl Seen {
@@ -60,6 +62,17 @@ impl Seen {
         let poll = self.poll(time);
         let aircraft = self.aircraft(aircraft);
         self.insert(aircraft, poll)
+    }
+
+    /// Notes when rows of a poll arrived that count.
+    pub fn note_arrival(&mut self, time: i64, arrived: i64) {
+        let last = self.arrived.entry(time).or_insert(arrived);
+        *last = arrived.max(*last);
+    }
+
+    /// When the last of the poll's rows that count arrived.
+    pub fn arrived(&self, time: i64) -> Option<i64> {
+        self.arrived.get(&time).copied()
     }
 
     /// Whether any pair of the poll may have been noted.

@@ -185,7 +185,9 @@ fn folded_at(
     let registry = registry();
     let mut seen = Seen::default();
     for sent in before {
-        seen.note(registry.aircraft(&sent.state().icao24), sent.state().time);
+        let state = sent.state();
+        seen.note(registry.aircraft(&state.icao24), state.time);
+        seen.note_arrival(state.time, state.ingestion);
     }
     let batch = Batch {
         // As if they were large, so that row groups are shared.
@@ -337,6 +339,26 @@ fn of_rows_that_arrived_together_the_first_by_path_and_place_counts() {
 }
 
 #[test]
+fn what_arrived_before_those_that_were_counted_is_told() {
+    let overtaken = |sent: &[Sent], before: &[Sent]| {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, folded) = folded(folder.path(), &[sent.to_vec()], before, 2);
+        BTreeSet::from_iter(folded.overtaken)
+    };
+    let polls = (0..6).map(|poll| START + poll * MINUTE).collect();
+    assert_eq!(overtaken(&arrived(0), &arrived(1)), polls);
+    // Who was not counted before counts now, whenever it arrived.
+    let (one, others) = (&arrived(1)[..6], &arrived(0)[6..]);
+    for (sent, before) in [
+        (arrived(1).as_slice(), arrived(1).as_slice()),
+        (&arrived(2), &arrived(1)),
+        (others, one),
+    ] {
+        assert_eq!(overtaken(sent, before), BTreeSet::new());
+    }
+}
+
+#[test]
 fn rows_read_again_are_those_that_counted() {
     let folder = tempfile::tempdir().unwrap();
     let files = [
@@ -392,6 +414,7 @@ fn a_poll_of_the_batch_is_remembered_with_those_who_counted() {
     assert_eq!(folded.polls, [2, 1, 0].map(|poll| START + poll * MINUTE));
     assert_eq!(folded.aircraft(START).len(), 2);
     assert_eq!(folded.aircraft(START + MINUTE).len(), 4);
+    assert_eq!(folded.arrived(START + MINUTE), Some(START + MINUTE));
 }
 
 #[test]
@@ -424,6 +447,7 @@ fn who_was_counted_is_recalled_from_the_files() {
     let mut seen = Seen::default();
     recall::recall(&files, &schema, &registry, &polls, &mut seen).unwrap();
     assert_eq!(seen.of_poll(START).len(), 5);
+    assert_eq!(seen.arrived(START), Some(START));
     assert!(seen.contains(registry.aircraft("ABC123"), START + 2 * MINUTE));
     assert!(!seen.contains(registry.aircraft("ABC123"), START + MINUTE));
 }

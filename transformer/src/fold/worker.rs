@@ -43,6 +43,9 @@ const ARRIVALS: usize = 16;
 /// Aircraft that are usual in one batch: there is room for so many from the start.
 const TRACKS: usize = 16_384;
 
+/// When rows arrived that do not say it: after all others.
+pub(super) const NEVER: i64 = i64::MAX;
+
 /// In which order bodies of the same poll count, by the times at which they arrived. Polls that
 /// arrived once are not in it.
 pub(super) type Arrivals = HashMap<i64, Vec<i64>, RandomState>;
@@ -96,6 +99,9 @@ pub(super) struct Totals {
     /// Aircraft and poll of rows that had been counted, and how many there were.
     pub repeats: Vec<(u32, i64)>,
     pub repeated: u64,
+    /// Polls of which an earlier batch has counted rows that arrived after others of the same
+    /// aircraft, which come now.
+    pub overtaken: Vec<i64>,
     /// The newest poll with a row that counts, and where its rows are.
     pub newest: Option<i64>,
     pub newest_rows: Vec<Place>,
@@ -184,7 +190,7 @@ impl<'a> Worker<'a> {
             let aircraft = self.aircraft[place];
             let time = times[at];
             let poll = self.poll(time);
-            let arrived = time_at(arrivals, at).unwrap_or(i64::MAX);
+            let arrived = time_at(arrivals, at).unwrap_or(NEVER);
             if !self.is_its_turn(poll, arrived) {
                 continue;
             }
@@ -201,6 +207,10 @@ impl<'a> Worker<'a> {
             if repeat {
                 let is_first = self.in_path_order && self.polls[poll].arrivals.len() <= 1;
                 self.doubtful |= !before && !is_first;
+                let counted = before.then(|| batch.before.arrived(time)).flatten();
+                if counted.is_some_and(|counted| arrived < counted) {
+                    self.totals.overtaken.push(time);
+                }
                 self.totals.repeats.push((aircraft, time));
                 self.totals.repeated += 1;
                 continue;
@@ -242,6 +252,7 @@ impl<'a> Worker<'a> {
             let flags = row.flags();
             row.check(self.totals.quality.of(hour), flags);
             row.add_to_poll(&mut self.polls[poll], flags);
+            self.polls[poll].arrived = self.polls[poll].arrived.max(arrived);
             if squawk != NULL {
                 self.totals.emergencies.push(row.emergency(squawk));
             }
@@ -313,6 +324,9 @@ impl<'a> Worker<'a> {
 
     /// What was counted, and who was seen when.
     pub fn finish(mut self) -> (Totals, Seen) {
+        for poll in self.polls.iter().filter(|poll| poll.total > 0) {
+            self.seen.note_arrival(poll.time, poll.arrived);
+        }
         self.totals.polls = self.polls;
         (self.totals, self.seen)
     }
@@ -358,6 +372,7 @@ impl Absorb for Totals {
         self.emergencies.extend(other.emergencies);
         self.repeats.extend(other.repeats);
         self.repeated += other.repeated;
+        self.overtaken.extend(other.overtaken);
         self.rows += other.rows;
         if other.newest > self.newest {
             self.newest = other.newest;

@@ -47,6 +47,8 @@ pub struct Row {
     pub last_contact: Option<i64>,
     /// Seconds since 1970.
     pub time: i64,
+    /// When it came to the producer, likewise.
+    pub ingested: i64,
 }
 
 /// A row of an aircraft in the air over Germany.
@@ -68,6 +70,7 @@ pub fn row(icao24: &str, time: i64) -> Row {
         time_position: Some(time),
         last_contact: Some(time),
         time,
+        ingested: time,
     }
 }
 
@@ -256,9 +259,8 @@ fn record_batch(table: &Table, rows: &[Row]) -> RecordBatch {
             "spi" => Arc::new(BooleanArray::from_iter(rows.iter().map(|_| Some(false)))),
             "position_source" => Arc::new(Int32Array::from_iter(rows.iter().map(|_| Some(0)))),
             "category" => Arc::new(Int32Array::from_iter(rows.iter().map(|row| row.category))),
-            "snapshot_time" | "ingestion_time" => {
-                micros(rows.iter().map(|row| Some(row.time)).collect())
-            }
+            "snapshot_time" => micros(rows.iter().map(|row| Some(row.time)).collect()),
+            "ingestion_time" => micros(rows.iter().map(|row| Some(row.ingested)).collect()),
             "time_position" => micros(rows.iter().map(|row| row.time_position).collect()),
             "last_contact" => micros(rows.iter().map(|row| row.last_contact).collect()),
             "sensors" => {

@@ -6,7 +6,8 @@ use duckdb::Connection;
 use super::Row;
 
 /// A mart, the columns that are compared, and the query over `raw` that gives the same.
-/// `raw` has every row that was ever committed, repeats included.
+/// `raw` has every row that was ever committed, repeats included, and `once` of each aircraft in each
+/// poll the row that arrived first.
 pub const MARTS: &[(&str, &str, &str)] = &[
     (
         "country_stats",
@@ -300,11 +301,11 @@ fn raw(rows: &[Row]) -> Connection {
             longitude double, latitude double, baro_altitude double, on_ground boolean,
             velocity double, geo_altitude double, true_track double, vertical_rate double,
             squawk varchar, category integer, time_position bigint, last_contact bigint,
-            t bigint)",
+            t bigint, ingested bigint, number bigint)",
     )
     .unwrap();
     let mut appender = conn.appender("raw").unwrap();
-    for row in rows {
+    for (number, row) in (0_i64..).zip(rows) {
         let values = duckdb::params![
             row.icao24,
             row.callsign,
@@ -322,6 +323,8 @@ fn raw(rows: &[Row]) -> Connection {
             row.time_position.map(|time| time * 1_000_000),
             row.last_contact.map(|time| time * 1_000_000),
             row.time * 1_000_000,
+            row.ingested,
+            number,
         ];
         appender.append_row(values).unwrap();
     }
@@ -336,10 +339,10 @@ fn raw(rows: &[Row]) -> Connection {
     .unwrap();
     conn.execute_batch(
         "create view once as
-        select distinct *, latitude is not null and longitude is not null
+        select *, latitude is not null and longitude is not null
             and abs(latitude) <= 90 and abs(longitude) <= 180
             and (velocity is null or velocity >= 0 and velocity <= 400) is not false as good
-        from raw;
+        from raw qualify row_number() over (partition by icao24, t order by ingested, number) = 1;
         create view cleaned as
         select * from once where abs(latitude) <= 90 and abs(longitude) <= 180;
         create view placed as
