@@ -45,10 +45,14 @@ impl LakeConfig {
         if plain.is_empty() || plain.contains("://") {
             return Err(LakeError::Warehouse(self.warehouse.clone()));
         }
-        std::path::absolute(plain).map_err(|source| LakeError::Folder {
+        let path = std::path::absolute(plain).map_err(|source| LakeError::Folder {
             folder: PathBuf::from(plain),
             source,
-        })
+        })?;
+        match service::data_folder::is_pattern(&path) {
+            true => Err(LakeError::Pattern(path)),
+            false => Ok(path),
+        }
     }
 
     /// The database of the catalog.

@@ -12,6 +12,11 @@ pub enum LakeError {
         "lake.warehouse = {0:?} is not a local folder; give an absolute path such as /var/lib/contrail/warehouse"
     )]
     Warehouse(String),
+    /// `lake.warehouse` is what readers take for a pattern.
+    #[error(
+        "lake.warehouse is {}: DuckDB takes *, ?, [ and ] in a path for a pattern; give a path without them", .0.display()
+    )]
+    Pattern(PathBuf),
     /// `lake.catalog_uri` names a database that is not supported.
     #[error(
         "lake.catalog_uri is not supported: {0}; leave it empty, or give sqlite:///absolute/path/catalog.db or postgresql://user:password@host:5432/database"
@@ -59,9 +64,10 @@ impl LakeError {
 impl Faulty for LakeError {
     fn fault(&self) -> Fault {
         match self {
-            LakeError::Warehouse(_) | LakeError::CatalogUri(_) | LakeError::Folder { .. } => {
-                Fault::Configuration
-            }
+            LakeError::Warehouse(_)
+            | LakeError::Pattern(_)
+            | LakeError::CatalogUri(_)
+            | LakeError::Folder { .. } => Fault::Configuration,
             LakeError::Catalog { source, .. } if refusal(source).is_some() => Fault::Configuration,
             LakeError::Catalog { .. } | LakeError::Table { .. } => Fault::Dependency,
         }

@@ -195,4 +195,12 @@ mod tests {
             assert!(error.to_string().contains("not a local folder"), "{error}");
         }
     }
+
+    #[tokio::test]
+    async fn what_readers_take_for_a_pattern_is_refused() {
+        let config = LakeConfig::in_folder(std::path::Path::new("/data/x[1]"));
+        let error = Lake::open(&config).await.unwrap_err();
+        assert!(error.to_string().contains("/data/x[1]"), "{error}");
+        assert!(!std::path::Path::new("/data/x[1]").exists());
+    }
 }

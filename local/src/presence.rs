@@ -113,7 +113,7 @@ fn polls_of(files: &[LakeFile], first: i64, last: i64) -> Option<String> {
     }
     Some(format!(
         "select epoch(snapshot_time)::bigint, count(distinct icao24)::bigint
-        from read_parquet([{}], union_by_name = true)
+        from read_parquet([{}], union_by_name = true, hive_partitioning = false)
         where snapshot_time between to_timestamp({first}) and to_timestamp({last})
         group by all",
         paths.join(", ")

@@ -33,6 +33,11 @@ pub struct DataFolder {
     _lock: Option<Lock>,
 }
 
+/// Whether readers, DuckDB among them, take a path for a pattern of several; URIs take it for a query.
+pub fn is_pattern(path: &Path) -> bool {
+    path.to_string_lossy().contains(['*', '?', '[', ']'])
+}
+
 /// The content of `contrail.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Version {
@@ -50,6 +55,10 @@ impl DataFolder {
     pub fn open(path: &Path, holder: &str) -> Result<DataFolder, DataFolderError> {
         check(path)?;
         let io = |doing| move |source| DataFolderError::io(doing, path, source);
+        let absolute = std::path::absolute(path).map_err(io("find"))?;
+        if is_pattern(&absolute) {
+            return Err(DataFolderError::Pattern { path: absolute });
+        }
         fs::create_dir_all(path).map_err(io("create"))?;
         let lock = Lock::take(&path.join(LOCK_FILE), holder).map_err(|error| match error {
             LockError::Held(holder) => DataFolderError::InUse {

@@ -127,6 +127,16 @@ fn a_folder_in_use_is_refused_and_names_who_has_it() {
 }
 
 #[test]
+fn what_readers_take_for_a_pattern_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("what?");
+    let error = refused(&path);
+    assert_eq!(error.fault(), Fault::Configuration);
+    assert!(error.to_string().contains("what?"), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
 fn looking_makes_nothing() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("data");

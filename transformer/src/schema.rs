@@ -82,7 +82,7 @@ impl SourceSchema {
         Some(column.id)
     }
 
-    /// The `read_parquet` call on `files`, an SQL expression for a list of paths.
+    /// The `read_parquet` call on `files`, an SQL expression for a list of the lake's paths.
     pub fn read_parquet(&self, files: &str) -> String {
         let columns = self.columns.iter().map(|column| {
             format!(
@@ -94,7 +94,7 @@ impl SourceSchema {
         });
         let columns: Vec<_> = columns.collect();
         format!(
-            "read_parquet({files}, schema = map {{{}}})",
+            "read_parquet({files}, hive_partitioning = false, schema = map {{{}}})",
             columns.join(", ")
         )
     }
@@ -119,6 +119,12 @@ impl SourceSchema {
         }
         list.join(", ")
     }
+}
+
+/// The `read_parquet` call on files of a generation, an SQL expression. A folder on the way to them that is
+/// called `key=value` is no column.
+pub(crate) fn read_parquet(files: &str) -> String {
+    format!("read_parquet({files}, hive_partitioning = false)")
 }
 
 /// An SQL string literal.

@@ -22,7 +22,8 @@ struct Case {
 impl Case {
     fn new() -> Case {
         Case {
-            folder: tempfile::tempdir().unwrap(),
+            // DuckDB takes such a name for a column, unless it is told otherwise.
+            folder: tempfile::Builder::new().prefix("key=").tempdir().unwrap(),
         }
     }
 
@@ -194,6 +195,7 @@ fn a_data_folder_of_somebody_else_is_refused() {
         let with = |folder| [start, &[folder]].concat();
         case.check(&with("mine"), USAGE, &["not a Contrail data folder"]);
         case.check(&with("later"), USAGE, &["format 99"]);
+        case.check(&with("x[1]"), USAGE, &["x[1]", "without them"]);
         case.check(
             &with("held"),
             USAGE,

@@ -15,6 +15,16 @@ pub enum DataFolderError {
         /// The folder.
         path: PathBuf,
     },
+    /// Readers would take its path for a pattern of several.
+    #[error(
+        "the data folder {path} cannot be read by DuckDB, which takes *, ?, [ and ] in a path for a pattern; \
+         choose a folder without them",
+        path = path.display()
+    )]
+    Pattern {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is nothing there, and it was only to be looked at.
     #[error(
         "there is no Contrail data folder at {path}; start Contrail with it first, or name another",
@@ -89,6 +99,7 @@ impl Faulty for DataFolderError {
     fn fault(&self) -> Fault {
         match self {
             DataFolderError::NotOurs { .. }
+            | DataFolderError::Pattern { .. }
             | DataFolderError::Missing { .. }
             | DataFolderError::OtherVersion { .. }
             | DataFolderError::InUse { .. } => Fault::Configuration,

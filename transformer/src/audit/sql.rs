@@ -12,7 +12,7 @@ use super::{Audit, Check};
 use crate::engine::LAKE;
 use crate::models::{Model, Models, row_condition};
 use crate::publish::{MartEntry, init_sql_of};
-use crate::schema::{identifier, quote, quote_list, timestamptz};
+use crate::schema::{identifier, quote, quote_list, read_parquet, timestamptz};
 
 /// The mart that has a row for each poll, by which volumes are measured.
 pub(super) const POLLS: &str = "kpi_history";
@@ -42,7 +42,8 @@ impl Files<'_> {
             let files = self.list(entry.written.iter());
             let values = values(mart, audits);
             let mart = identifier(mart);
-            return format!("select {values} from read_parquet({files}) as {mart}");
+            let files = read_parquet(&files);
+            return format!("select {values} from {files} as {mart}");
         }
         count_in(
             &self.tables(mart, audits.iter().copied(), true),
@@ -84,7 +85,7 @@ impl Files<'_> {
                     epoch_us(snapshot_time) // 86400000000 as day,
                     (epoch_us(snapshot_time) // 3600000000) % 24 as hour,
                     aircraft_total,
-                from read_parquet({})
+                from {}
             ),
             newest as (
                 select day, hour, snapshot_time from polls order by snapshot_time desc limit 1
@@ -105,7 +106,7 @@ impl Files<'_> {
             )
             select (100 * recent.aircraft / nullif(usual.aircraft, 0))::double
             from recent left join usual on true",
-            quote_list(files.iter().map(String::as_str)),
+            read_parquet(&quote_list(files.iter().map(String::as_str))),
         ))
     }
 
@@ -129,11 +130,11 @@ impl Files<'_> {
         let schema = arrived.schema;
         format!(
             "create or replace view {LAKE}.flight_states as select {} from {} where snapshot_time >= {};
-            create or replace view {LAKE}.repeated_states as select * from read_parquet({});",
+            create or replace view {LAKE}.repeated_states as select * from {};",
             schema.select_list(true),
             schema.read_parquet(&quote_list(arrived.files.iter().map(String::as_str))),
             timestamptz(arrived.since),
-            quote(&self.path("repeated_states.parquet")),
+            read_parquet(&quote(&self.path("repeated_states.parquet"))),
         )
     }
 
@@ -164,8 +165,9 @@ impl Files<'_> {
         for name in marts {
             let files = self.list(self.marts.get(name)?.files.keys());
             tables.push(format!(
-                "{} as not materialized (select * from read_parquet({files}))",
-                identifier(name)
+                "{} as not materialized (select * from {})",
+                identifier(name),
+                read_parquet(&files)
             ));
         }
         // In their order: what is read stands before who reads it.
@@ -204,8 +206,9 @@ impl Files<'_> {
                     false => self.glob(entry),
                 };
                 tables.push(format!(
-                    "{} as {how} (select * from read_parquet({files}))",
+                    "{} as {how} (select * from {})",
                     identifier(name),
+                    read_parquet(&files)
                 ));
             } else if texts.iter().any(|text| names(text, name)) {
                 let files = match written {
@@ -213,8 +216,9 @@ impl Files<'_> {
                     false => self.glob(entry),
                 };
                 tables.push(format!(
-                    "{} as not materialized (select * from read_parquet({files}))",
+                    "{} as not materialized (select * from {})",
                     identifier(name),
+                    read_parquet(&files)
                 ));
             }
         }

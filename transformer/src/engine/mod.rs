@@ -30,6 +30,7 @@ use duckdb::{Config as DuckConfig, Connection};
 
 pub use count::Counted;
 pub(crate) use forget::Retention;
+use service::data_folder::is_pattern;
 use service::lock::Lock;
 pub(crate) use session::{Session, Twin};
 pub use state::Totals;
@@ -80,7 +81,7 @@ impl Engine {
     /// Opens the database of a folder, which must not be in use; makes it when it is not there,
     /// and makes it anew when other models have made it.
     pub fn open(config: &TransformerConfig) -> Result<Engine, Error> {
-        let folder = absolute(&config.analytics)?;
+        let folder = folder_of("analytics", &config.analytics)?;
         let lock = lock::take(&folder)?;
         let models = Models::load(config.models.as_deref())?;
         let cell_degrees = cell_degrees(config)?;
@@ -274,7 +275,7 @@ pub(crate) fn cell_degrees(config: &TransformerConfig) -> Result<f64, Error> {
 /// country too.
 pub(crate) fn read_seed(file: &Path) -> String {
     format!(
-        "from read_csv({}, all_varchar = true, header = true, allow_quoted_nulls = false)",
+        "from read_csv({}, all_varchar = true, header = true, allow_quoted_nulls = false, hive_partitioning = false)",
         quote(&file.to_string_lossy()),
     )
 }
@@ -310,6 +311,21 @@ fn remove(database: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The absolute form of a configured folder that DuckDB is to read files of.
+pub(crate) fn folder_of(key: &'static str, folder: &Path) -> Result<PathBuf, Error> {
+    let folder = absolute(folder)?;
+    if is_pattern(&folder) {
+        return Err(Error::Config {
+            key,
+            reason: format!(
+                "{}: DuckDB takes *, ?, [ and ] in a path for a pattern; give a path without them",
+                folder.display()
+            ),
+        });
+    }
+    Ok(folder)
 }
 
 /// The absolute form of a folder, which need not exist.

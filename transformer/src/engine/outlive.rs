@@ -19,7 +19,7 @@ use crate::fold::MICROS_PER_DAY;
 use crate::models::Models;
 use crate::models::model::DailyTable;
 use crate::publish;
-use crate::schema::quote;
+use crate::schema::{quote, read_parquet};
 
 /// The lake's table that was counted last, which a rebuild does not forget.
 const LAKE: &str = "lake_table";
@@ -84,9 +84,9 @@ impl Engine {
                     continue;
                 }
                 let sql = format!(
-                    "delete from {0}; insert into {0} by name from read_parquet({1})",
+                    "delete from {0}; insert into {0} by name from {1}",
                     table.name,
-                    quote(&file.to_string_lossy())
+                    read_parquet(&quote(&file.to_string_lossy()))
                 );
                 self.run(&format!("take over {}", table.name), &sql)?;
             }

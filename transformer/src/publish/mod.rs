@@ -40,7 +40,7 @@ use self::share::{Job, share};
 use self::sync::Synced;
 use crate::audit::history::History;
 use crate::audit::{AUDIT_RESULTS, Arrived, Auditor, Subject};
-use crate::engine::{Engine, Totals, absolute};
+use crate::engine::{Engine, Totals, folder_of};
 use crate::flights::keep as flights;
 use crate::models::Model;
 use crate::runs::{self, Recorder, Run};
@@ -106,7 +106,7 @@ pub struct Published {
 impl Publisher {
     /// Opens the folder, makes it when it is not there, and clears what a crash has left.
     pub fn open(config: &TransformerConfig) -> Result<Publisher, Error> {
-        let folder = absolute(&config.published)?;
+        let folder = folder_of("published", &config.published)?;
         fs::create_dir_all(&folder).map_err(Error::file("create the folder", &folder))?;
         let current = Generation::current(&folder)?;
         sweep::clear_unfinished(&folder, current.as_ref())?;

@@ -9,7 +9,7 @@ use super::comments;
 use crate::Error;
 use crate::engine::{Engine, read_seed};
 use crate::models::{Model, hex};
-use crate::schema::{SourceSchema, quote};
+use crate::schema::{SourceSchema, quote, read_parquet};
 
 /// The newest format that the DuckDB versions of all supported readers open.
 const STORAGE_VERSION: &str = "v1.2.0";
@@ -43,14 +43,14 @@ pub(crate) fn init_sql_of(published: &Path, generation: &str) -> String {
             quote(tail)
         )
     };
-    let lake_files = file("/lake_files.parquet");
+    let lake_files = read_parquet(&file("/lake_files.parquet"));
     let empty = file("/no_flight_states.parquet");
     format!(
         "set variable gen = {generation};
 set variable files = (
-    select [{empty}] || coalesce(list(file), []) from read_parquet({lake_files})
+    select [{empty}] || coalesce(list(file), []) from {lake_files}
 );
-set variable since = (select min(since) from read_parquet({lake_files}));
+set variable since = (select min(since) from {lake_files});
 ",
     )
 }
@@ -153,11 +153,11 @@ impl Views {
 /// The statements that make the views, in the schema that is in use.
 fn definition(engine: &Engine, schema: &SourceSchema, folder: &Path) -> Result<String, Error> {
     let file = |tail: &str| {
-        format!(
-            "read_parquet({} || coalesce(getvariable('gen'), 'run-init.sql-first') || {})",
+        read_parquet(&format!(
+            "{} || coalesce(getvariable('gen'), 'run-init.sql-first') || {}",
             quote(&format!("{}/", folder.display())),
             quote(tail)
-        )
+        ))
     };
     let mut sql = engine.macros().to_owned();
     sql.push_str("create schema lake;\n");

@@ -147,7 +147,7 @@ fn read_files<T: Row>(journal: &Journal<T>, from: Option<NaiveDate>) -> String {
     format!(
         "insert into {} by name
         select *
-        from read_json({}, format = 'newline_delimited', ignore_errors = true, columns = {})
+        from read_json({}, format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, columns = {})
         where {} is not null;",
         T::TABLE,
         quote_list(files.iter().map(String::as_str)),

@@ -142,6 +142,12 @@ mod tests {
             ("select * from a", "a", "", ""),
             ("from a select x, ; from lake.b;", "a lake.b", "", ""),
             (
+                "with regions as (from a) select Position_Region(x, y) from regions",
+                "a regions",
+                "",
+                "",
+            ),
+            (
                 "with a as (select * from a) from a join b using (x)",
                 "a b",
                 "",

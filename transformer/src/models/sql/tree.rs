@@ -2,13 +2,17 @@
 
 use serde_json::{Map, Value};
 
+/// The seeds that macros of the engine read, by the macro's name.
+const SEEDS_OF_MACROS: [(&str, &str); 1] = [("position_region", "regions")];
+
 /// A table that a query names.
 pub(super) struct Table {
     pub name: String,
     pub position: usize,
 }
 
-/// Every table of the tree that is not a common table expression in scope.
+/// Every table of the tree that is not a common table expression in scope, and those that are read by a
+/// macro.
 pub(super) fn tables(tree: &Value) -> Vec<Table> {
     let mut found = Vec::new();
     walk(tree, &[], &mut found);
@@ -25,7 +29,7 @@ fn walk(value: &Value, scope: &[String], found: &mut Vec<Table>) {
                 others.for_each(|(_, value)| walk(value, &scope, found));
             }
             None => {
-                found.extend(table(node, scope));
+                found.extend(table(node, scope).or_else(|| seed(node)));
                 node.values().for_each(|value| walk(value, scope, found));
             }
         },
@@ -57,6 +61,20 @@ fn enter(expressions: &[Value], outer: &[String], found: &mut Vec<Table>) -> Vec
     scope
 }
 
+fn seed(node: &Map<String, Value>) -> Option<Table> {
+    let called = node.get("function_name")?.as_str()?.to_lowercase();
+    let (_, seed) = SEEDS_OF_MACROS.iter().find(|(name, _)| *name == called)?;
+    Some(Table {
+        name: (*seed).to_owned(),
+        position: position(node),
+    })
+}
+
+fn position(node: &Map<String, Value>) -> usize {
+    let position = node.get("query_location").and_then(Value::as_u64);
+    position.and_then(|at| at.try_into().ok()).unwrap_or(0)
+}
+
 fn table(node: &Map<String, Value>, scope: &[String]) -> Option<Table> {
     if node.get("type")? != "BASE_TABLE" {
         return None;
@@ -71,9 +89,8 @@ fn table(node: &Map<String, Value>, scope: &[String]) -> Option<Table> {
         None if scope.contains(&table) => return None,
         None => table,
     };
-    let position = node.get("query_location").and_then(Value::as_u64);
     Some(Table {
         name,
-        position: position.and_then(|at| at.try_into().ok()).unwrap_or(0),
+        position: position(node),
     })
 }
