@@ -14,7 +14,7 @@ pub enum LakeError {
     Warehouse(String),
     /// `lake.warehouse` is what readers take for a pattern.
     #[error(
-        "lake.warehouse is {}: DuckDB takes *, ?, [ and ] in a path for a pattern; give a path without them", .0.display()
+        "lake.warehouse is {}: DuckDB takes *, ? and [ in a path for a pattern; give a path without them", .0.display()
     )]
     Pattern(PathBuf),
     /// `lake.catalog_uri` names a database that is not supported.

@@ -35,7 +35,7 @@ pub struct DataFolder {
 
 /// Whether readers, DuckDB among them, take a path for a pattern of several; URIs take it for a query.
 pub fn is_pattern(path: &Path) -> bool {
-    path.to_string_lossy().contains(['*', '?', '[', ']'])
+    path.to_string_lossy().contains(['*', '?', '['])
 }
 
 /// The content of `contrail.json`.

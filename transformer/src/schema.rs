@@ -99,6 +99,14 @@ impl SourceSchema {
         )
     }
 
+    /// Columns of `flight_states` by which two rows of an aircraft in a poll differ to whoever reads
+    /// the marts.
+    pub fn shown() -> Vec<&'static str> {
+        let keys = ["icao24", "snapshot_time", "ingestion_time", "source"];
+        let names = FLIGHT_STATES.iter().map(|(_, name, _)| *name);
+        names.filter(|name| !keys.contains(name)).collect()
+    }
+
     /// The select list that names every column the models of `flight_states` expect, typed, and
     /// null where the table has none of that name, and where in the lake the row is; then, if
     /// asked, those the table has beyond.

@@ -17,7 +17,7 @@ pub enum DataFolderError {
     },
     /// Readers would take its path for a pattern of several.
     #[error(
-        "the data folder {path} cannot be read by DuckDB, which takes *, ?, [ and ] in a path for a pattern; \
+        "the data folder {path} cannot be read by DuckDB, which takes *, ? and [ in a path for a pattern; \
          choose a folder without them",
         path = path.display()
     )]

@@ -37,22 +37,17 @@ insert into latest_states by name
 with states as (
     select * from new_latest_states
 ),
-newest as (
-    select max(snapshot_time) as snapshot_time
-    from (
-        select snapshot_time from latest_states
-        union all
-        select snapshot_time from states
-    )
-),
 flagged as (
     select
-        states.*,
+        *,
         latitude is not null and longitude is not null as dq_has_position,
         coalesce(latitude between -90 and 90 and longitude between -180 and 180, false) as dq_position_ok,
         coalesce(velocity between 0 and 400, true) as dq_velocity_ok,
     from states
-    semi join newest using (snapshot_time)
+    where snapshot_time >= (select max(snapshot_time) from states)
+        and snapshot_time >= coalesce(
+            (select max(snapshot_time) from latest_states), timestamptz '-infinity'
+        )
 )
 select
     *,

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use service::notify::Notifier;
 
 use super::history::History;
-use super::sql::{Files, count_in, repeated, shown};
+use super::sql::{Files, count_in, repeated, shown, volume};
 use super::{Audit, AuditStatus, Check, Finding, Severity, parse};
 use crate::Error;
 use crate::engine::{Engine, Session};
@@ -247,10 +247,7 @@ impl Looks<'_> {
                         findings.extend(freshness(audit, subject.marts, crate::runs::now()));
                         continue;
                     }
-                    Check::Volume(_) => match files.volume() {
-                        Some(sql) => number(&sql)?,
-                        None => None,
-                    },
+                    Check::Volume(_) => number(&volume())?,
                     Check::Unique(columns) if value.is_some_and(|value| value > 0.0) => {
                         number(&files.count_repeated(mart, columns))?
                     }

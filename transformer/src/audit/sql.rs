@@ -14,16 +14,50 @@ use crate::models::{Model, Models, row_condition};
 use crate::publish::{MartEntry, init_sql_of};
 use crate::schema::{identifier, quote, quote_list, read_parquet, timestamptz};
 
-/// The mart that has a row for each poll, by which volumes are measured.
-pub(super) const POLLS: &str = "kpi_history";
+/// The mart that shows the polls by which volumes are measured.
+const POLLS: &str = "kpi_history";
 
-/// Day parts that are read for a volume: those of the usual, of today, and one in reserve.
-const DAYS_READ: usize = 9;
 /// Days before without which nothing is usual.
 const LEAST_DAYS: u32 = 3;
 
 /// Rows up to which what was written of a mart is kept in memory for its audits.
 const KEPT_IN_MEMORY: u64 = 200_000;
+
+/// The statement whose only row says how many aircraft the polls of the last 15 minutes had, in
+/// percent of the mean of the same hour on the days before; null when too few are known. It asks the
+/// polls that were counted, which the generation shows in a file for each day.
+pub(super) fn volume() -> String {
+    format!(
+        "with newest as (
+            select
+                max(snapshot_time) as snapshot_time,
+                epoch_us(max(snapshot_time)) // 86400000000 as day,
+                (epoch_us(max(snapshot_time)) // 3600000000) % 24 as hour,
+            from polls
+        ),
+        known as (
+            select
+                polls.snapshot_time > newest.snapshot_time - interval 15 minutes as is_recent,
+                epoch_us(polls.snapshot_time) // 86400000000 as poll_day,
+                poll_day between newest.day - 7 and newest.day - 1
+                    and (epoch_us(polls.snapshot_time) // 3600000000) % 24 = newest.hour as is_usual,
+                polls.aircraft_total,
+            from polls, newest
+            where polls.snapshot_time > newest.snapshot_time - interval 9 days
+        ),
+        recent as (
+            select avg(aircraft_total) as aircraft from known where is_recent
+        ),
+        days as (
+            select avg(aircraft_total) as aircraft from known where is_usual group by poll_day
+        ),
+        usual as (
+            select avg(aircraft) as aircraft from days having count(*) >= {LEAST_DAYS}
+        )
+        select (100 * recent.aircraft / nullif(usual.aircraft, 0))::double
+        from recent left join usual on true"
+    )
+}
 
 /// The files of a generation, wherever they lie just now.
 #[derive(Clone, Copy)]
@@ -70,44 +104,6 @@ impl Files<'_> {
             self.tables(mart, std::iter::empty(), true),
             repeated(mart, columns),
         )
-    }
-
-    /// The statement whose only row says how many aircraft the polls of the last 15 minutes had,
-    /// in percent of the mean of the same hour on the days before; null when too few are known.
-    pub(super) fn volume(&self) -> Option<String> {
-        let entry = self.marts.get(POLLS)?;
-        let newest = entry.files.keys().rev().take(DAYS_READ);
-        let files: Vec<String> = newest.map(|file| self.path(file)).collect();
-        Some(format!(
-            "with polls as (
-                select
-                    snapshot_time,
-                    epoch_us(snapshot_time) // 86400000000 as day,
-                    (epoch_us(snapshot_time) // 3600000000) % 24 as hour,
-                    aircraft_total,
-                from {}
-            ),
-            newest as (
-                select day, hour, snapshot_time from polls order by snapshot_time desc limit 1
-            ),
-            recent as (
-                select avg(polls.aircraft_total) as aircraft
-                from polls, newest
-                where polls.snapshot_time > newest.snapshot_time - interval 15 minutes
-            ),
-            days as (
-                select polls.day, avg(polls.aircraft_total) as aircraft
-                from polls, newest
-                where polls.hour = newest.hour and polls.day between newest.day - 7 and newest.day - 1
-                group by polls.day
-            ),
-            usual as (
-                select avg(aircraft) as aircraft from days having count(*) >= {LEAST_DAYS}
-            )
-            select (100 * recent.aircraft / nullif(usual.aircraft, 0))::double
-            from recent left join usual on true",
-            read_parquet(&quote_list(files.iter().map(String::as_str))),
-        ))
     }
 
     /// The query that shows what is wrong in this generation, for whoever cannot see it published.

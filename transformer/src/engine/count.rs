@@ -96,7 +96,7 @@ impl Engine {
             }
             let files = self.waiting()?;
             if files.is_empty() {
-                self.note(&[("rebuilding", "false")])?;
+                self.note_all_counted()?;
                 return Ok((nothing.clone(), None));
             }
             self.must_exist(files.iter().map(|file| file.path.as_str()))?;
@@ -186,7 +186,7 @@ impl Engine {
             format!("update lake_files set batch = {batch} where path in (select unnest({paths}))");
         self.run("note the files as counted", &finish)?;
         if !self.is_waiting()? {
-            self.note(&[("rebuilding", "false")])?;
+            self.note_all_counted()?;
         }
         let counted = Counted {
             rows: done.folded.rows,
@@ -225,8 +225,8 @@ impl Engine {
 
     /// The next files to count, in the order of their rows' time: at most `step_rows` rows, and of
     /// a few days, since what a day adds up to depends little on how often it was looked at. A
-    /// day is left to the next step rather than cut in two, and where one is cut, files with the
-    /// same polls are counted together, up to twice as many rows: so that no poll is met twice.
+    /// day is left to the next step rather than cut in two, and where one must be cut, files with the
+    /// same polls stay together, up to twice as many rows: so that a poll is seldom met twice.
     fn waiting(&self) -> Result<Vec<Waiting>, Error> {
         let sql = "select path, rows, epoch_us(first_time), epoch_us(last_time)
             from lake_files where batch is null order by first_time nulls first, path";
@@ -244,10 +244,13 @@ impl Engine {
                 };
                 if let Some(first) = files.first() {
                     let is_late = file.day() >= first.day().saturating_add(DAYS_TOGETHER);
+                    let whole_days = files.partition_point(|one| one.day() < file.day());
                     let overlaps = file.first_time.is_none_or(|first| first <= until);
-                    let most = self.step_rows * if overlaps { 2 } else { 1 };
+                    let most = match overlaps && whole_days == 0 {
+                        true => self.step_rows.saturating_mul(2),
+                        false => self.step_rows,
+                    };
                     if is_late || sum + file.rows > most {
-                        let whole_days = files.partition_point(|one| one.day() < file.day());
                         if whole_days > 0 {
                             files.truncate(whole_days);
                         }

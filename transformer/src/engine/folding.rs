@@ -127,14 +127,15 @@ impl Engine {
             threads: self.threads.most,
         };
         self.empty_native_tables()?;
-        let folded = fold::fold(&batch, &mut |piece| match piece {
+        let mut folded = fold::fold(&batch, &mut |piece| match piece {
             Piece::Rows { table, rows } => self.append(table, rows),
             Piece::Restart => self.empty_native_tables(),
         })?;
-        // What is being counted again is counted in the order in which a rebuild would.
-        if !folded.overtaken.is_empty() && !self.is_rebuilding()? {
+        let suspected = std::mem::take(&mut folded.overtaken);
+        let overtaken = self.truly_overtaken(suspected, &batch.files, schema)?;
+        if !overtaken.is_empty() {
             tracing::debug!("rows have come that arrived before those that were counted");
-            self.count_days_again(folded.overtaken, schema)?;
+            self.count_days_again(overtaken, schema)?;
             return Ok(None);
         }
         self.keep_numbers(&batch.registry)?;
@@ -247,7 +248,7 @@ impl Engine {
     }
 
     /// The files of the lake that may have counted rows of these polls.
-    fn counted_files(&self, polls: &Polls) -> Result<Vec<PathBuf>, Error> {
+    pub(super) fn counted_files(&self, polls: &Polls) -> Result<Vec<PathBuf>, Error> {
         let (first, last) = (polls.iter().min(), polls.iter().max());
         let (Some(first), Some(last)) = (first, last) else {
             return Ok(Vec::new());

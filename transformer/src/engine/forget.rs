@@ -155,7 +155,10 @@ impl Engine {
         );
         self.run("let the files of the days wait", &again)?;
         match self.is_waiting()? {
-            true => self.note(&[("rebuilding", "true")]),
+            true => {
+                self.note(&[("rebuilding", "true")])?;
+                self.note_days_again(days)
+            }
             false => Ok(()),
         }
     }

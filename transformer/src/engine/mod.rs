@@ -7,6 +7,7 @@
 //! - `memory`: how much DuckDB may use.
 //! - `missing`: days that the lake has and it has not.
 //! - `outlive`: daily aggregates, which a rebuild leaves alone.
+//! - `overtaken`: rows that should have been counted before others that were.
 //! - `publishing`: what publishing needs.
 //! - `threads`: how many DuckDB uses.
 //! - `session`: one connection; a second one writes and audits some of a publication.
@@ -19,6 +20,7 @@ mod forget;
 mod memory;
 mod missing;
 mod outlive;
+mod overtaken;
 mod publishing;
 mod session;
 mod state;
@@ -82,6 +84,7 @@ impl Engine {
     /// and makes it anew when other models have made it.
     pub fn open(config: &TransformerConfig) -> Result<Engine, Error> {
         let folder = folder_of("analytics", &config.analytics)?;
+        folder_of("logs", &config.logs)?;
         let lock = lock::take(&folder)?;
         let models = Models::load(config.models.as_deref())?;
         let cell_degrees = cell_degrees(config)?;
@@ -320,7 +323,7 @@ pub(crate) fn folder_of(key: &'static str, folder: &Path) -> Result<PathBuf, Err
         return Err(Error::Config {
             key,
             reason: format!(
-                "{}: DuckDB takes *, ?, [ and ] in a path for a pattern; give a path without them",
+                "{}: DuckDB takes *, ? and [ in a path for a pattern; give a path without them",
                 folder.display()
             ),
         });

@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Whether what waits was counted before, and nothing is to be published until it is again.
-    pub(super) fn is_rebuilding(&self) -> Result<bool, Error> {
+    fn is_rebuilding(&self) -> Result<bool, Error> {
         Ok(self.fact("rebuilding")?.as_deref() == Some("true"))
     }
 
@@ -260,7 +260,8 @@ impl Engine {
         self.flights.clear();
         self.empty_tables(lake, files)?;
         let epoch = uuid::Uuid::now_v7().to_string();
-        self.note(&[("epoch", &epoch), ("rebuilding", "true")])
+        self.note(&[("epoch", &epoch), ("rebuilding", "true")])?;
+        self.note_all_again()
     }
 
     fn add_files(&self, files: &[LakeFile], batch: Option<i64>) -> Result<(), Error> {

@@ -16,7 +16,7 @@
 //! of a poll arrived at different times and some are repeats, or that two workers have counted
 //! the same, or repeats in files that come in another order than that of their paths, the batch is
 //! folded again by one worker, arrival after arrival. When an earlier batch has counted a row that
-//! arrived after one that comes now, its day must be counted again ([`Folded::overtaken`]).
+//! arrived after one that comes now, its day may have to be counted again ([`Folded::overtaken`]).
 //!
 //! - [`registry`]: numbers for aircraft, countries and callsigns. `names`: for texts in general.
 //! - `columns`: data files as Arrow columns.
@@ -64,7 +64,7 @@ use worker::{Arrivals, Place, Totals, Worker};
 
 /// To be raised when the same rows come to add up to something else: state that was made before
 /// is then made again.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 pub(crate) const MICROS_PER_HOUR: i64 = 3_600_000_000;
 pub(crate) const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
@@ -167,9 +167,9 @@ pub(crate) struct Folded {
     pub rows: u64,
     /// Rows among them that were repeats.
     pub repeated: u64,
-    /// Polls that an earlier batch has counted and that do not add up to what all of their rows do:
-    /// the first of an aircraft's has only come now.
-    pub overtaken: Vec<i64>,
+    /// Polls that an earlier batch has counted, and of which rows have come now that arrived before
+    /// some of those.
+    pub overtaken: HashSet<i64, RandomState>,
     /// First and last poll, in microseconds since 1970.
     pub span: Option<(i64, i64)>,
     /// The polls of which rows were counted, the newest first.
@@ -239,7 +239,21 @@ pub(crate) fn fold(
     totals
         .polls
         .sort_unstable_by_key(|poll| std::cmp::Reverse(poll.time));
-    tables::give(batch, &mut totals, give)?;
+    let places = std::mem::take(&mut totals.newest_rows);
+    // The rows of the newest poll are read while the tables are filled.
+    let newest = std::thread::scope(|scope| {
+        let newest = scope.spawn(|| newest::read(&batch.files, &batch.schema, places));
+        tables::give(batch, &mut totals, give)?;
+        newest
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    for rows in newest {
+        give(Piece::Rows {
+            table: Table::LatestStates,
+            rows,
+        })?;
+    }
     let folded = Folded {
         rows: totals.rows,
         repeated: totals.repeated,
@@ -252,12 +266,6 @@ pub(crate) fn fold(
             .unwrap_or_else(PoisonError::into_inner)
             .finish(),
     };
-    newest::read(&batch.files, &batch.schema, totals.newest_rows, |rows| {
-        give(Piece::Rows {
-            table: Table::LatestStates,
-            rows,
-        })
-    })?;
     Ok(folded)
 }
 

@@ -40,9 +40,9 @@ pub(super) fn read(
     files: &[PathBuf],
     schema: &SourceSchema,
     mut places: Vec<Place>,
-    mut give: impl FnMut(RecordBatch) -> Result<(), Error>,
-) -> Result<(), Error> {
+) -> Result<Vec<RecordBatch>, Error> {
     places.sort_unstable();
+    let mut read = Vec::new();
     for of_file in places.chunk_by(|one, other| one.file == other.file) {
         let Some(path) = of_file.first().and_then(|place| files.get(place.file)) else {
             continue;
@@ -52,13 +52,13 @@ pub(super) fn read(
         let selection = selection(of_file.iter().map(|place| place.row));
         for rows in file.read(groups, Some(selection))? {
             let batch = rows?.into_batch(COLUMNS);
-            give(batch.map_err(|error| Error::DataFile {
+            read.push(batch.map_err(|error| Error::DataFile {
                 path: path.clone(),
                 source: Box::new(error.into()),
-            })?)?;
+            })?);
         }
     }
-    Ok(())
+    Ok(read)
 }
 
 /// The rows of these numbers, which ascend.

@@ -1,7 +1,7 @@
 //! The pass over the rows: each is looked at once, counted or recognised as a repeat, and added
 //! to the groups it belongs to (`row`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::RandomState;
@@ -101,7 +101,7 @@ pub(super) struct Totals {
     pub repeated: u64,
     /// Polls of which an earlier batch has counted rows that arrived after others of the same
     /// aircraft, which come now.
-    pub overtaken: Vec<i64>,
+    pub overtaken: HashSet<i64, RandomState>,
     /// The newest poll with a row that counts, and where its rows are.
     pub newest: Option<i64>,
     pub newest_rows: Vec<Place>,
@@ -209,7 +209,7 @@ impl<'a> Worker<'a> {
                 self.doubtful |= !before && !is_first;
                 let counted = before.then(|| batch.before.arrived(time)).flatten();
                 if counted.is_some_and(|counted| arrived < counted) {
-                    self.totals.overtaken.push(time);
+                    self.totals.overtaken.insert(time);
                 }
                 self.totals.repeats.push((aircraft, time));
                 self.totals.repeated += 1;

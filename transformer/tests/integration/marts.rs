@@ -348,6 +348,52 @@ async fn what_arrived_first_and_is_committed_last_counts_as_in_a_rebuild() {
     assert_eq!(marts(), before);
 }
 
+/// One append with such rows of several days, which are not looked at together.
+#[tokio::test]
+async fn what_arrived_first_counts_on_every_day_it_is_of() {
+    let mut bench = Bench::new().await;
+    bench.config.transformer.step_rows = 50;
+    let days: Vec<Vec<Row>> = [0, 3, 4]
+        .map(|day| rows_at(0..20, START + day * 86_400))
+        .to_vec();
+    let mut sent = committed(&bench, &days, true).await;
+    let mut again = days.concat();
+    for (state, number) in again.iter_mut().zip(0_i32..) {
+        state.ingested -= 1;
+        state.baro_altitude = Some(f64::from(number));
+    }
+    sent.extend(committed(&bench, &[again], true).await);
+    compare(bench.published(), &sent).unwrap();
+}
+
+/// A second producer sends the same, and its clock is behind.
+#[tokio::test]
+async fn what_arrived_first_and_is_the_same_costs_no_recount() {
+    let bench = Bench::new().await;
+    let rows = fleet(20, 3);
+    let mut sent = committed(&bench, std::slice::from_ref(&rows), true).await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for (seconds, differs, counted) in [(1, false, true), (2, true, false), (3, false, true)] {
+        let mut again = if differs {
+            rows.clone()
+        } else {
+            sent[sent.len() - 60..].to_vec()
+        };
+        for state in &mut again {
+            state.ingested = state.time - seconds;
+            if differs {
+                state.velocity = Some(1.0);
+            }
+        }
+        bench.append(&again).await;
+        sent.extend(again);
+        let refreshed = transformer.refresh().await.unwrap().unwrap();
+        assert_eq!(refreshed.batch.is_some(), counted, "{seconds}");
+        transformer.catch_up().await.unwrap();
+        compare(bench.published(), &sent).unwrap();
+    }
+}
+
 /// An aircraft twice in a poll, in one file and in two.
 #[tokio::test]
 async fn of_two_rows_of_a_poll_the_same_counts_everywhere() {
