@@ -49,6 +49,10 @@ impl RunsArgs {
         let runs = listing::list(logs, self.last, self.status)?;
         let table = listing::table(&runs);
         Ok(match self.format {
+            Format::Table if runs.is_empty() => {
+                let such = self.status.map_or("", |_| " of this status");
+                format!("no run{such} is noted in {}\n", logs.display())
+            }
             Format::Table => table.to_table(),
             Format::Csv => table.to_csv(),
             Format::Json => serde_json::to_string(&runs).unwrap_or_default() + "\n",

@@ -134,7 +134,10 @@ impl Engine {
         let suspected = std::mem::take(&mut folded.overtaken);
         let overtaken = self.truly_overtaken(suspected, &batch.files, schema)?;
         if !overtaken.is_empty() {
-            tracing::debug!("rows have come that arrived before those that were counted");
+            tracing::info!(
+                polls = overtaken.len(),
+                "rows have come that arrived before those that were counted: their days are counted again"
+            );
             self.count_days_again(overtaken, schema)?;
             return Ok(None);
         }

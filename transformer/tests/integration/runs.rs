@@ -145,8 +145,13 @@ async fn the_commands_list_runs_and_show_one_with_its_log() {
     let bench = Bench::new().await;
     bench.append(&poll(0)).await;
     let program = Program::new(&bench);
-    assert!(program.text(&["runs"]).contains("run_id"));
+    let logs = bench.config.transformer.logs.display().to_string();
+    assert_eq!(
+        program.text(&["runs"]),
+        format!("no run is noted in {logs}\n")
+    );
     program.text(&["once"]);
+    assert!(program.text(&["runs"]).contains("run_id"));
     let listed = program.text(&["runs", "--last", "5", "--format", "json"]);
     let listed: Vec<Run> = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed, runs(&bench));
