@@ -104,7 +104,7 @@ pub struct TransformerConfig {
     #[schemars(with = "HumanDuration")]
     pub keep_generations: Duration,
     /// Rows counted in one transaction at most, unless a single data file holds more; twice as many
-    /// where data files have rows of the same polls.
+    /// where a day has more and its data files have rows of the same polls.
     pub step_rows: u64,
     /// How long detail is kept: what the marts show by poll, hour, aircraft or cell. Whole days,
     /// back from the newest poll; `0s` keeps everything. Rows of older days that arrive late are

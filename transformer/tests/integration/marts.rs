@@ -348,11 +348,12 @@ async fn what_arrived_first_and_is_committed_last_counts_as_in_a_rebuild() {
     assert_eq!(marts(), before);
 }
 
-/// One append with such rows of several days, which are not looked at together.
+/// One append with such rows of several days, which are not looked at together; and each day, with
+/// what was sent again, has more rows than a step.
 #[tokio::test]
 async fn what_arrived_first_counts_on_every_day_it_is_of() {
     let mut bench = Bench::new().await;
-    bench.config.transformer.step_rows = 50;
+    bench.config.transformer.step_rows = 30;
     let days: Vec<Vec<Row>> = [0, 3, 4]
         .map(|day| rows_at(0..20, START + day * 86_400))
         .to_vec();
