@@ -12,7 +12,7 @@ use crate::audit::Auditor;
 use crate::catalog::Catalog;
 use crate::changes::{self, Changes};
 pub use crate::engine::Counted as Refreshed;
-use crate::engine::{Engine, Totals};
+use crate::engine::{Engine, Merging, Session, Totals};
 pub use crate::publish::Published;
 use crate::publish::{Publisher, Request, Scope};
 use crate::runs::{Kind, Recorder, RunStatus};
@@ -112,6 +112,7 @@ impl Transformer {
     /// Counts the next rows of the lake, at most about `transformer.step_rows`; `None` when all
     /// are counted. Readers see nothing of it until [`publish`](Self::publish).
     pub async fn refresh(&mut self) -> Result<Option<Refreshed>, Error> {
+        let began = Instant::now();
         let table = contract::names::FLIGHT_STATES_TABLE;
         let Some(table) = self.catalog.load(table).await? else {
             return self.without_table().map(|()| None);
@@ -134,10 +135,17 @@ impl Transformer {
             self.seen = location;
             return Ok(None);
         }
+        tracing::trace!(elapsed = ?began.elapsed(), "looked at the lake");
         let schema = self.schema.clone();
         let work = move |works: &mut Works| {
             works.in_run(|works, run_id| {
-                let counted = works.engine.refresh(&changes, &schema, run_id)?;
+                let (engine, ahead) = (&works.engine, works.publisher.ahead());
+                ahead.clear();
+                let models = engine.models();
+                let beside = |session: &Session, merging: &Merging<'_>| {
+                    ahead.write(session, models, merging)
+                };
+                let counted = engine.refresh(&changes, &schema, run_id, &beside)?;
                 let totals = works.engine.totals()?;
                 works.note(&counted, &totals)?;
                 // During a backlog no publication follows that would do it.

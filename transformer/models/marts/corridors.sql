@@ -16,15 +16,13 @@
 
 -- @select
 with states as (
-    select * from latest_states where dq_has_position
-),
-countries as (
-    select * from countries
+    select * from int_latest_states where dq_has_position
 ),
 counted as (
     select
         origin_country,
-        position_region(latitude, longitude) as position_region,
+        position_region,
+        origin_region,
         max(snapshot_time) as snapshot_time,
         count(*) as aircraft,
         count(*) filter (where not on_ground) as airborne,
@@ -32,12 +30,11 @@ counted as (
     group by all
 )
 select
-    counted.origin_country,
-    counted.position_region,
-    coalesce(countries.region, 'Other') as origin_region,
-    counted.snapshot_time,
-    counted.aircraft,
-    counted.airborne,
+    origin_country,
+    position_region,
+    origin_region,
+    snapshot_time,
+    aircraft,
+    airborne,
 from counted
-left join countries using (origin_country)
-order by counted.aircraft desc, counted.origin_country, counted.position_region
+order by aircraft desc, origin_country, position_region

@@ -30,10 +30,7 @@
 
 -- @select
 with states as (
-    select * from latest_states where dq_has_position
-),
-countries as (
-    select * from countries
+    select * from int_latest_states where dq_has_position
 )
 select
     states.icao24,
@@ -52,8 +49,7 @@ select
     states.last_contact,
     states.snapshot_time,
     states.dq_ok,
-    coalesce(countries.region, 'Other') as origin_region,
-    position_region(states.latitude, states.longitude) as position_region,
+    states.origin_region,
+    states.position_region,
 from states
-left join countries using (origin_country)
 order by states.icao24

@@ -108,7 +108,7 @@ with states as (
     select * from emergency_states where part = getvariable('part')::integer
 ),
 latest as (
-    select icao24, squawk, snapshot_time from latest_states
+    select icao24, squawk, snapshot_time from int_latest_states
 ),
 newest as (
     select max(snapshot_time) as snapshot_time from latest

@@ -63,7 +63,7 @@ where slot >= epoch(getvariable('forget_from_time')) // 300
 
 -- @settle
 set variable first_slot = (
-    select (epoch_us(max(snapshot_time)) // 300000000 - 288)::integer from latest_states
+    select (epoch_us(max(snapshot_time)) // 300000000 - 288)::integer from int_latest_states
 );
 
 set variable first_waiting_slot = (select min(slot) from cell_slots_waiting);
@@ -121,7 +121,7 @@ newest as (
     select
         max(snapshot_time) as window_to,
         (epoch_us(max(snapshot_time)) // 300000000)::integer as last_slot,
-    from latest_states
+    from int_latest_states
 ),
 starts as (
     select

@@ -61,8 +61,6 @@ create table if not exists flight_tracker (
     batch bigint not null,
     bytes blob not null,
 );
--- The flights that have not ended, laid out for publishing.
-create or replace temp table flights_open as from flights_recent limit 0;
 
 -- @forget
 -- Only days whose time is over: of days that are counted again the rows come late, and what they
@@ -119,6 +117,7 @@ select * from flights_recent where (select count(*) from flights_settling) > 0;
 delete from flights_recent where (select count(*) from flights_settling) > 0;
 
 -- @parts
+-- Those that go on are a part too, which the program writes: transformer/src/flights/rows.rs.
 select 'recent' as part
 union all
 select day::varchar as part from flight_days where last_batch >= getvariable('published_batch')
@@ -132,9 +131,6 @@ with past as (
 recent as (
     select * from flights_recent where getvariable('part') = 'recent'
 ),
-open as (
-    select * from flights_open where getvariable('part') = 'recent'
-),
 others as (
     select * from other_aircraft
 ),
@@ -145,8 +141,6 @@ flights as (
     select * from past
     union all
     select * from recent
-    union all
-    select * from open
 )
 select
     coalesce(others.icao24, printf('%06x', flights.aircraft)) as icao24,

@@ -28,7 +28,7 @@ with polls as (
     select * from polls order by snapshot_time desc limit 1
 ),
 states as (
-    select * from latest_states
+    select * from int_latest_states
 ),
 ranked as (
     select origin_country, count(*) as aircraft

@@ -21,23 +21,10 @@
 
 -- @select
 with states as (
-    select * from latest_states
-),
-countries as (
-    select * from countries
-),
-regions as (
-    select
-        coalesce(countries.region, 'Other') as region,
-        states.snapshot_time,
-        states.on_ground,
-        states.velocity,
-        states.dq_ok,
-    from states
-    left join countries using (origin_country)
+    select * from int_latest_states
 )
 select
-    region,
+    origin_region as region,
     max(snapshot_time) as snapshot_time,
     count(*) as aircraft_total,
     count(*) / sum(count(*)) over () as aircraft_share,
@@ -47,6 +34,6 @@ select
     count(*) filter (where dq_ok) / count(*) as dq_ok_rate,
     avg(velocity) as avg_velocity_ms,
     avg(velocity) filter (where not on_ground) as avg_velocity_ms_in_air,
-from regions
-group by region
+from states
+group by origin_region
 order by region

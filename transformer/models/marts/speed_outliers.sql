@@ -24,20 +24,17 @@
 -- @select
 with states as (
     select *
-    from latest_states
+    from int_latest_states
     where not on_ground and velocity is not null
     order by velocity desc, icao24
     limit 25
-),
-countries as (
-    select * from countries
 )
 select
     states.icao24,
     row_number() over (order by states.velocity desc, states.icao24) as rank,
     states.callsign,
     states.origin_country,
-    coalesce(countries.region, 'Other') as region,
+    states.origin_region as region,
     states.velocity,
     states.dq_velocity_ok,
     states.latitude,
@@ -47,5 +44,4 @@ select
     states.last_contact,
     states.snapshot_time,
 from states
-left join countries using (origin_country)
 order by rank

@@ -18,7 +18,7 @@
 
 -- @select
 with states as (
-    select * from latest_states
+    select * from int_latest_states
 ),
 polls as (
     select max(snapshot_time) as snapshot_time from states having count(*) > 0

@@ -20,7 +20,7 @@
 
 -- @select
 with states as (
-    select * from latest_states
+    select * from int_latest_states
 )
 select
     max(snapshot_time) as snapshot_time,

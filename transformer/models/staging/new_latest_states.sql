@@ -1,7 +1,8 @@
--- description: Rows of the batch's newest poll that count.
+-- description: Rows of the newest poll that count, of this batch and of those before it.
 -- grain: icao24
 -- kind: native
 -- refresh: incremental
+-- home: memory
 -- source: aviation.flight_states
 -- columns:
 --   icao24: ICAO 24-bit address

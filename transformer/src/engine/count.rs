@@ -6,11 +6,14 @@
 //! recalled, from memory or from the lake.
 
 use std::path::Path;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use super::Engine;
-use super::folding::Done;
+use super::beside::{Beside, Share};
+use super::folding::{Counting, Done};
 use crate::Error;
 use crate::changes::Changes;
 use crate::fold::MICROS_PER_DAY;
@@ -37,6 +40,28 @@ pub struct Counted {
     pub folding: Duration,
 }
 
+impl Counted {
+    fn nothing(run_id: &str) -> Counted {
+        Counted {
+            rows: 0,
+            repeated: 0,
+            batch: None,
+            run_id: run_id.to_owned(),
+            duration: Duration::ZERO,
+            folding: Duration::ZERO,
+        }
+    }
+}
+
+/// Where the second connection's share of a batch is done: to its end, whatever becomes of the batch.
+#[derive(Clone, Copy)]
+struct Side<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    beside: Beside<'env>,
+    /// Whether the batch is merged.
+    is_over: &'env AtomicBool,
+}
+
 /// A data file to count.
 pub(super) struct Waiting {
     pub path: String,
@@ -57,64 +82,38 @@ impl Waiting {
 impl Engine {
     /// Notes the changes of the lake and counts the next of the files that wait, as many as
     /// `step_rows` allow, in one transaction.
-    pub fn refresh(
+    pub(crate) fn refresh(
         &self,
         changes: &Changes,
         schema: &SourceSchema,
         run_id: &str,
+        beside: Beside<'_>,
     ) -> Result<Counted, Error> {
         let began = Instant::now();
-        let run_id = run_id.to_owned();
-        let nothing = Counted {
-            rows: 0,
-            repeated: 0,
-            batch: None,
-            run_id: run_id.clone(),
-            duration: Duration::ZERO,
-            folding: Duration::ZERO,
-        };
-        let count = || {
-            let mut left = Vec::new();
-            if let Changes::Moved { added, removed, .. } = changes {
-                self.store_flights(schema)?;
-                // Rows that are not elsewhere now have left the lake, and leave the marts.
-                if added.is_empty() {
-                    left = self.days_of_files(removed)?;
+        self.with_room(|| self.show_newest())?;
+        let is_over = AtomicBool::new(false);
+        let counted = thread::scope(|scope| {
+            let side = Side {
+                scope,
+                beside,
+                is_over: &is_over,
+            };
+            let count = || self.count_changes(changes, schema, run_id, side);
+            let counted = self.with_room(|| self.transaction(count));
+            is_over.store(true, Ordering::Relaxed);
+            // What is kept in memory must never be ahead of what is committed.
+            counted.map(|(counted, done)| {
+                if let Some(done) = done {
+                    self.remember(done);
                 }
-            }
-            self.register(changes)?;
-            if !left.is_empty() {
-                self.recent.clear();
-                self.next_batch()?;
-            }
-            for days in left {
-                self.count_again(days, schema)?;
-            }
-            // What the table names now and does not exist, no rebuild brings back.
-            if let Changes::Rebuild { files, .. } = changes {
-                self.must_exist(files.iter().map(|file| file.path.as_str()))?;
-            }
-            let files = self.waiting()?;
-            if files.is_empty() {
-                self.note_all_counted()?;
-                return Ok((nothing.clone(), None));
-            }
-            self.must_exist(files.iter().map(|file| file.path.as_str()))?;
-            self.count(&files, schema, run_id.clone())
-        };
-        let counted = self.with_room(|| self.transaction(count));
-        // What is kept in memory must never be ahead of what is committed.
-        let counted = counted.map(|(counted, done)| {
-            if let Some(done) = done {
-                self.remember(done);
-            }
-            counted
+                counted
+            })
         });
         let counted = match counted {
             Err(Error::FileGone(path)) if !matches!(changes, Changes::Rebuild { .. }) => {
                 tracing::warn!(%path, "a data file is gone: everything is counted again");
                 self.transaction(|| self.forget_watermark())?;
-                nothing
+                Counted::nothing(run_id)
             }
             counted => counted?,
         };
@@ -128,58 +127,106 @@ impl Engine {
         })
     }
 
-    fn count(
-        &self,
-        files: &[Waiting],
+    /// All of it, within the caller's transaction.
+    fn count_changes<'scope, 'env>(
+        &'env self,
+        changes: &Changes,
         schema: &SourceSchema,
-        run_id: String,
-    ) -> Result<(Counted, Option<Done>), Error> {
+        run_id: &str,
+        side: Side<'scope, 'env>,
+    ) -> Result<(Counted, Option<Done<'scope>>), Error> {
+        let mut left = Vec::new();
+        if let Changes::Moved { added, removed, .. } = changes {
+            self.store_flights(schema)?;
+            // Rows that are not elsewhere now have left the lake, and leave the marts.
+            if added.is_empty() {
+                left = self.days_of_files(removed)?;
+            }
+        }
+        self.register(changes)?;
+        if !left.is_empty() {
+            self.recent.clear();
+            self.next_batch()?;
+        }
+        for days in left {
+            self.count_again(days, schema)?;
+        }
+        // What the table names now and does not exist, no rebuild brings back.
+        if let Changes::Rebuild { files, .. } = changes {
+            self.must_exist(files.iter().map(|file| file.path.as_str()))?;
+        }
+        let (files, are_all) = self.waiting()?;
+        if files.is_empty() {
+            self.note_all_counted()?;
+            return Ok((Counted::nothing(run_id), None));
+        }
+        self.must_exist(files.iter().map(|file| file.path.as_str()))?;
+        self.count(&files, are_all, schema, run_id, side)
+    }
+
+    /// Counts files, which `are_all` that wait or not.
+    fn count<'scope, 'env>(
+        &'env self,
+        files: &[Waiting],
+        are_all: bool,
+        schema: &SourceSchema,
+        run_id: &str,
+        side: Side<'scope, 'env>,
+    ) -> Result<(Counted, Option<Done<'scope>>), Error> {
         service::crash_point!(
             "transformer.stage.before",
             return Err(Error::CrashPoint("transformer.stage.before"))
         );
         let batch = self.next_batch()?;
-        let setting = format!("set variable run_id = {}", quote(&run_id));
+        let setting = format!("set variable run_id = {}", quote(run_id));
         self.run("name the run", &setting)?;
         self.make_room(files.iter().map(|file| file.rows).sum())?;
         let began = Instant::now();
-        let Some(mut done) = self.fold(files, schema)? else {
+        let Some(counting) = self.fold(files, schema)? else {
             self.recent.clear();
-            let counted = Counted {
-                rows: 0,
-                repeated: 0,
-                batch: None,
-                run_id,
-                duration: Duration::ZERO,
-                folding: Duration::ZERO,
-            };
-            return Ok((counted, None));
+            return Ok((Counted::nothing(run_id), None));
         };
         let folding = began.elapsed();
-        tracing::debug!(rows = done.folded.rows, elapsed = ?folding, "folded");
+        let Counting {
+            mut folded,
+            registry,
+            newest,
+            before,
+        } = counting;
+        tracing::debug!(rows = folded.rows, elapsed = ?folding, "folded");
         service::crash_point!(
             "transformer.stage.after",
             return Err(Error::CrashPoint("transformer.stage.after"))
         );
-        let mut ahead = self.take_tracks(schema)?;
-        let tracks = std::mem::take(&mut done.folded.tracks);
-        // Tracks need no DuckDB: they are joined beside the statements of the models. Where those fail,
+        // Neither tracks nor the newest poll are of the database. Where the statements of the models fail,
         // they are read again.
-        let ahead = thread::scope(|scope| {
-            let joined = scope.spawn(move || {
-                ahead.join(tracks);
-                ahead
-            });
-            self.run_models()?;
-            Ok::<_, Error>(
-                joined
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            )
-        })?;
+        let ahead = self.take_tracks(schema)?;
+        let tracks = std::mem::take(&mut folded.tracks);
+        let share = Share {
+            batch,
+            twin: &self.twin,
+            models: &self.models,
+            newest: self.keep_newest(folded.polls.first().copied(), newest)?,
+            registry,
+            flights_since: self.detail_from()?,
+            beside: are_all.then_some(side.beside),
+            is_over: side.is_over,
+        };
+        let (joined, ahead_joined) = sync_channel(1);
+        let span = tracing::Span::current();
+        let share = side.scope.spawn(move || {
+            let _entered = span.entered();
+            share.work(ahead, tracks, &joined)
+        });
+        self.run_models()?;
         // First the days that leave: no flight of theirs is to be stored.
-        self.keep_retention(done.folded.span)?;
-        done.flights = Some(self.count_flights(ahead, &done.folded)?);
+        self.keep_retention(folded.span)?;
+        let Ok(ahead) = ahead_joined.recv() else {
+            // It has ended before: with a panic, which goes on here.
+            let panic = share.join().err();
+            std::panic::resume_unwind(panic.unwrap_or_else(|| Box::new("the tracks are gone")));
+        };
+        let flights = self.count_flights(ahead, &folded)?;
         self.empty_native_tables()?;
         let paths = quote_list(files.iter().map(|file| file.path.as_str()));
         let finish =
@@ -189,18 +236,23 @@ impl Engine {
             self.note_all_counted()?;
         }
         let counted = Counted {
-            rows: done.folded.rows,
-            repeated: done.folded.repeated,
+            rows: folded.rows,
+            repeated: folded.repeated,
             batch: Some(batch),
-            run_id,
-            duration: Duration::ZERO,
             folding,
+            ..Counted::nothing(run_id)
+        };
+        let done = Done {
+            folded,
+            before,
+            flights,
+            share,
         };
         Ok((counted, Some(done)))
     }
 
     fn run_models(&self) -> Result<(), Error> {
-        for model in self.models.iter() {
+        for model in self.models.iter().filter(|model| !model.in_memory) {
             let began = Instant::now();
             self.run(&format!("merge into {}", model.name), &model.merge)?;
             if model.settles_backlog && self.is_backlog() {
@@ -227,10 +279,11 @@ impl Engine {
     /// a few days, since what a day adds up to depends little on how often it was looked at. A
     /// day is left to the next step rather than cut in two, and where one must be cut, files with the
     /// same polls stay together, up to twice as many rows: so that a poll is seldom met twice.
-    fn waiting(&self) -> Result<Vec<Waiting>, Error> {
+    /// Says too whether these are all.
+    fn waiting(&self) -> Result<(Vec<Waiting>, bool), Error> {
         let sql = "select path, rows, epoch_us(first_time), epoch_us(last_time)
             from lake_files where batch is null order by first_time nulls first, path";
-        let read = || -> duckdb::Result<Vec<Waiting>> {
+        let read = || -> duckdb::Result<(Vec<Waiting>, bool)> {
             let mut statement = self.connection().prepare(sql)?;
             let mut rows = statement.query([])?;
             let mut files: Vec<Waiting> = Vec::new();
@@ -254,14 +307,14 @@ impl Engine {
                         if whole_days > 0 {
                             files.truncate(whole_days);
                         }
-                        break;
+                        return Ok((files, false));
                     }
                 }
                 sum += file.rows;
                 until = until.max(file.last_time.unwrap_or(i64::MAX));
                 files.push(file);
             }
-            Ok(files)
+            Ok((files, true))
         };
         read().map_err(Error::duck("cannot list the files that wait"))
     }

@@ -3,13 +3,16 @@
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
+use std::thread::ScopedJoinHandle;
 
 use ahash::RandomState;
+use arrow::array::RecordBatch;
 use duckdb::params;
 
 use super::Engine;
 use super::count::Waiting;
 use super::forget::{date_of, ranges};
+use super::newest::Shows;
 use crate::Error;
 use crate::flights::keep::Ahead;
 use crate::fold::registry::Registry;
@@ -91,12 +94,24 @@ struct Before {
     lost: Vec<i64>,
 }
 
-/// A batch that was folded, until its transaction is over.
-pub(super) struct Done {
+/// A batch that was folded.
+pub(super) struct Counting {
     pub folded: Folded,
+    /// What was numbered when it was folded.
+    pub registry: Registry,
+    /// The rows of its newest poll.
+    pub newest: Vec<RecordBatch>,
+    pub before: Seen,
+}
+
+/// A batch that was counted, until its transaction is over.
+pub(super) struct Done<'scope> {
+    pub folded: Folded,
+    pub before: Seen,
     /// The tracks as they are then.
-    pub flights: Option<Ahead>,
-    before: Seen,
+    pub flights: Ahead,
+    /// The second connection at work, which says what is in memory in the end.
+    pub share: ScopedJoinHandle<'scope, Shows>,
 }
 
 impl Engine {
@@ -106,7 +121,7 @@ impl Engine {
         &self,
         files: &[Waiting],
         schema: &SourceSchema,
-    ) -> Result<Option<Done>, Error> {
+    ) -> Result<Option<Counting>, Error> {
         let registry = self.registry()?;
         let paths: Vec<PathBuf> = files.iter().map(|file| PathBuf::from(&file.path)).collect();
         let Before { seen, closed, lost } =
@@ -127,9 +142,20 @@ impl Engine {
             threads: self.threads.most,
         };
         self.empty_native_tables()?;
+        let mut newest = Vec::new();
         let mut folded = fold::fold(&batch, &mut |piece| match piece {
+            Piece::Rows {
+                table: Table::LatestStates,
+                rows,
+            } => {
+                newest.push(rows);
+                Ok(())
+            }
             Piece::Rows { table, rows } => self.append(table, rows),
-            Piece::Restart => self.empty_native_tables(),
+            Piece::Restart => {
+                newest.clear();
+                self.empty_native_tables()
+            }
         })?;
         let suspected = std::mem::take(&mut folded.overtaken);
         let overtaken = self.truly_overtaken(suspected, &batch.files, schema)?;
@@ -143,18 +169,20 @@ impl Engine {
         }
         self.keep_numbers(&batch.registry)?;
         self.say_span(folded.span)?;
-        Ok(Some(Done {
+        Ok(Some(Counting {
             folded,
-            flights: None,
+            registry: batch.registry,
+            newest,
             before: batch.before,
         }))
     }
 
     /// Keeps the most recent polls of a batch in memory, once it is committed.
-    pub(super) fn remember(&self, done: Done) {
-        if let Some(flights) = done.flights {
-            self.flights.keep(flights);
-        }
+    pub(super) fn remember(&self, done: Done<'_>) {
+        self.flights.keep(done.flights);
+        let shows = done.share.join();
+        self.newest
+            .follows(shows.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         for poll in done.folded.polls.iter().take(REMEMBERED).rev() {
             let mut aircraft = done.before.of_poll(*poll);
             aircraft.extend(done.folded.aircraft(*poll));
@@ -300,12 +328,14 @@ impl Engine {
     pub(super) fn empty_native_tables(&self) -> Result<(), Error> {
         for table in Table::ALL {
             let model = self.models.get(table.name())?;
-            self.run("empty the tables of the batch", &model.state)?;
+            if !model.in_memory {
+                self.run("empty the tables of the batch", &model.state)?;
+            }
         }
         Ok(())
     }
 
-    fn append(&self, table: Table, rows: arrow::array::RecordBatch) -> Result<(), Error> {
+    fn append(&self, table: Table, rows: RecordBatch) -> Result<(), Error> {
         if rows.num_rows() == 0 {
             return Ok(());
         }

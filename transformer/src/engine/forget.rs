@@ -236,6 +236,14 @@ impl Engine {
             ));
         }
         self.run("name the days to forget", &sql)?;
+        if detail.is_some() {
+            // The newest poll outlives the retention, unless its own day is counted again.
+            let newest = "delete from newest_rows
+                where snapshot_time >= getvariable('forget_from_time')
+                    and snapshot_time < getvariable('forget_before_time')";
+            self.run("forget the newest poll", newest)?;
+            self.newest.forget();
+        }
         for model in self.models.iter().filter(|model| !model.forget.is_empty()) {
             self.run(&format!("forget days of {}", model.name), &model.forget)?;
         }

@@ -1,11 +1,12 @@
 //! The private DuckDB: what was counted so far, and nothing a reader ever opens.
 //!
 //! - `state`: watermark, batch number and the files of the lake.
-//! - `count`: one refresh, one transaction.
+//! - `count`: one refresh, one transaction; `beside`: what is done at the same time.
 //! - `folding`: the rows of a batch on their way into it.
 //! - `forget`: days that leave it, for good or to be counted again.
 //! - `memory`: how much DuckDB may use.
 //! - `missing`: days that the lake has and it has not.
+//! - `newest`: the rows of the newest poll, in memory.
 //! - `outlive`: daily aggregates, which a rebuild leaves alone.
 //! - `overtaken`: rows that should have been counted before others that were.
 //! - `publishing`: what publishing needs.
@@ -14,11 +15,13 @@
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
 
+mod beside;
 mod count;
 mod folding;
 mod forget;
 mod memory;
 mod missing;
+mod newest;
 mod outlive;
 mod overtaken;
 mod publishing;
@@ -30,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use duckdb::{Config as DuckConfig, Connection};
 
+pub(crate) use beside::Merging;
 pub use count::Counted;
 pub(crate) use forget::Retention;
 use service::data_folder::is_pattern;
@@ -50,9 +54,12 @@ const CHECKPOINT_AFTER: u64 = 16 << 20;
 /// made there costs no write.
 pub(crate) const LAKE: &str = "lake";
 
+/// The database in memory that has the newest poll.
+const NEWEST: &str = "newest";
+
 /// Raised when the engine's own tables or macros change: then, as with other models, everything is counted
 /// again.
-const STATE_VERSION: u32 = 3;
+const STATE_VERSION: u32 = 4;
 
 /// The open private database. Dropping it lets go of the folder.
 pub struct Engine {
@@ -65,6 +72,7 @@ pub struct Engine {
     threads: threads::Threads,
     memory: memory::Memory,
     recent: folding::Recent,
+    newest: newest::Newest,
     retention: Retention,
     pub(crate) flights: Keeper,
     facts: state::Facts,
@@ -115,6 +123,7 @@ impl Engine {
             threads: threads::Threads::new(config),
             memory: memory::Memory::new(config),
             recent: folding::Recent::default(),
+            newest: newest::Newest::default(),
             retention,
             flights: Keeper::default(),
             facts: state::Facts::default(),
@@ -146,8 +155,15 @@ impl Engine {
 
     /// Seeds, macros and the models' tables.
     fn prepare(&mut self, folder: &Path) -> Result<(), Error> {
-        let attach = format!("attach if not exists ':memory:' as {LAKE}");
-        self.run("make room for the lake's views", &attach)?;
+        for memory in [LAKE, NEWEST] {
+            let attach = format!("attach if not exists ':memory:' as {memory}");
+            self.run("make room in memory", &attach)?;
+        }
+        let path = |path: &str| format!("set search_path = '{path}'");
+        self.run("name the databases", &path(&format!("contrail,{NEWEST}")))?;
+        // What it makes, it makes in memory.
+        let of_twin = path(&format!("{NEWEST},contrail"));
+        self.twin.session().run("name the databases", &of_twin)?;
         for (name, text) in self.models.files().seeds() {
             let file = folder.join(format!("{name}.csv"));
             std::fs::write(&file, text).map_err(Error::file("write", &file))?;
@@ -159,13 +175,13 @@ impl Engine {
             .prepare(&self.models, folder, self.cell_degrees)?;
         self.macros = self.define_macros()?;
         self.run("define the macros", &self.macros)?;
-        for model in self.models.iter() {
+        for model in self.models.iter().filter(|model| !model.in_memory) {
             self.run(
                 &format!("create the tables of {}", model.name),
                 &model.state,
             )?;
         }
-        Ok(())
+        self.with_room(|| self.show_newest())
     }
 
     /// The macros that models use, as statements that create them in the current schema. They
@@ -247,6 +263,7 @@ impl Engine {
             self.run("commit", "commit")?;
             Ok(value)
         });
+        self.facts.clear_totals();
         if done.is_err() {
             self.roll_back();
         }
@@ -256,6 +273,7 @@ impl Engine {
     /// Takes back what a transaction has left.
     pub(crate) fn roll_back(&self) {
         self.facts.clear();
+        self.newest.forget();
         // Whatever failed before is the error to report. A commit that failed has rolled back already,
         // and then this fails too; the driver's `is_autocommit` cannot tell, it is always true.
         let _ = self.run("roll back", "rollback");

@@ -119,7 +119,10 @@ impl Engine {
         };
         let again = days_of(files);
         let sql = "select table_name from duckdb_tables()
-            where not temporary and not internal and table_name <> 'meta'";
+            where database_name = current_database()
+                and not temporary
+                and not internal
+                and table_name <> 'meta'";
         for table in self.column::<String>("list the tables of the state", sql)? {
             let sql = match daily.iter().find(|daily| daily.name == table) {
                 None => format!("delete from {table}"),

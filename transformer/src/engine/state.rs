@@ -46,20 +46,34 @@ pub(super) fn create(conn: &Connection) -> Result<(), Error> {
             first_time timestamptz,
             last_time timestamptz,
             batch bigint,
+        );
+        -- The rows of the newest poll, those of a batch as one value: a stream of Arrow's.
+        create table if not exists newest_rows (
+            snapshot_time timestamptz not null,
+            rows blob not null,
         );";
     conn.execute_batch(sql)
         .map_err(Error::duck("cannot create the tables of the state"))
 }
 
-/// What `meta` holds, as far as it was read: nobody else writes it. To be cleared when a transaction
-/// was rolled back.
+/// What `meta` holds, and what the tables add up to, as far as it was read: nobody else writes them. To
+/// be cleared when a transaction was rolled back.
 #[derive(Debug, Default)]
-pub(super) struct Facts(RefCell<Option<HashMap<String, String>>>);
+pub(super) struct Facts {
+    noted: RefCell<Option<HashMap<String, String>>>,
+    totals: RefCell<Option<Totals>>,
+}
 
 impl Facts {
     /// Lets the database decide.
     pub fn clear(&self) {
-        self.0.replace(None);
+        self.noted.replace(None);
+        self.clear_totals();
+    }
+
+    /// The same of what the tables add up to: with every transaction.
+    pub fn clear_totals(&self) {
+        self.totals.replace(None);
     }
 }
 
@@ -84,10 +98,10 @@ pub(super) fn other_models(conn: &Connection, version: &str) -> Result<bool, Err
 impl Engine {
     /// What is noted under a key.
     pub(super) fn fact(&self, key: &str) -> Result<Option<String>, Error> {
-        if self.facts.0.borrow().is_none() {
-            self.facts.0.replace(Some(facts(self.connection())?));
+        if self.facts.noted.borrow().is_none() {
+            self.facts.noted.replace(Some(facts(self.connection())?));
         }
-        let known = self.facts.0.borrow();
+        let known = self.facts.noted.borrow();
         Ok(known.as_ref().and_then(|known| known.get(key).cloned()))
     }
 
@@ -110,8 +124,9 @@ impl Engine {
         let (keys, rows) = (keys.join(", "), rows.join(", "));
         let sql =
             format!("delete from meta where key in ({keys}); insert into meta values {rows};");
+        self.facts.clear_totals();
         self.run("write the state", &sql)?;
-        if let Some(known) = self.facts.0.borrow_mut().as_mut() {
+        if let Some(known) = self.facts.noted.borrow_mut().as_mut() {
             known.extend(new.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         }
         Ok(())
@@ -130,6 +145,15 @@ impl Engine {
 
     /// What the database holds.
     pub fn totals(&self) -> Result<Totals, Error> {
+        if let Some(known) = self.facts.totals.borrow().as_ref() {
+            return Ok(known.clone());
+        }
+        let totals = self.count_totals()?;
+        self.facts.totals.replace(Some(totals.clone()));
+        Ok(totals)
+    }
+
+    fn count_totals(&self) -> Result<Totals, Error> {
         let sql = "select
                 coalesce(sum(aircraft_total), 0)::ubigint,
                 count(*)::ubigint,
@@ -257,6 +281,7 @@ impl Engine {
     /// Begins a new life of the state, with nothing counted of what these files hold.
     fn begin_again(&self, lake: &str, files: &[LakeFile]) -> Result<(), Error> {
         self.recent.clear();
+        self.newest.forget();
         self.flights.clear();
         self.empty_tables(lake, files)?;
         let epoch = uuid::Uuid::now_v7().to_string();

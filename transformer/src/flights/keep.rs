@@ -9,22 +9,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array,
-};
+use arrow::array::RecordBatch;
 use duckdb::{OptionalExt, params};
 
 use super::again::Window;
-use super::rules::Position;
+use super::rows::{self, numbers, record_batch, times};
 use super::tracker::{Closed, Tracker};
 use super::tracks::Tracks;
 use crate::Error;
 use crate::engine::Engine;
 use crate::fold::Folded;
 use crate::fold::again::Reading;
+use crate::fold::registry::Registry;
 use crate::schema::{SourceSchema, timestamptz};
 
 /// The mart that is made of this.
@@ -64,6 +61,28 @@ impl Ahead {
         self.tracker.absorb(tracks);
         self.tracker.end_of_batch();
     }
+
+    /// The flights that go on, as the mart shows them.
+    pub fn open_flights(
+        &self,
+        registry: &Registry,
+        since: Option<i64>,
+    ) -> Result<RecordBatch, Error> {
+        let flights = self.tracker.open_flights();
+        let flights = flights.filter(|one| since.is_none_or(|from| one.flight.first_seen >= from));
+        let flights = flights.collect();
+        registry.texts(|texts| rows::shown(flights, texts))
+    }
+}
+
+/// The flights that go on, when the mart is published.
+pub(crate) enum Open {
+    /// They are what was written ahead.
+    Ahead,
+    /// They are these.
+    Rows(RecordBatch),
+    /// A data file is gone that would tell: everything is counted again.
+    Unknown,
 }
 
 impl Keeper {
@@ -128,42 +147,51 @@ impl Engine {
     }
 
     /// Gets ready for publishing: derives again what late rows have changed, unless more files
-    /// wait to be counted, and lays out the flights that have not ended.
-    pub(crate) fn settle_flights(&self, schema: &SourceSchema) -> Result<(), Error> {
+    /// wait to be counted, and finds the flights that go on. `ahead` says since when those began that
+    /// were written when the batch was merged, if they were.
+    pub(crate) fn settle_flights(
+        &self,
+        schema: &SourceSchema,
+        ahead: Option<Option<i64>>,
+    ) -> Result<Open, Error> {
         let settled = self.transaction(|| {
-            let mut ahead = self.take_tracks(schema)?;
-            self.name_what_to_show()?;
-            if !self.is_waiting()? && !ahead.tracker.late.is_empty() {
-                self.derive_again(&mut ahead.tracker, schema)?;
-                self.save_tracks(&mut ahead)?;
+            let mut tracks = self.take_tracks(schema)?;
+            let since = self.detail_from()?;
+            self.name_what_to_show(since)?;
+            let is_late = !tracks.tracker.late.is_empty() && !self.is_waiting()?;
+            if is_late {
+                self.derive_again(&mut tracks.tracker, schema)?;
+                self.save_tracks(&mut tracks)?;
             }
-            let empty = "create or replace temp table flights_open as from flights_recent limit 0";
-            self.run("lay out the open flights", empty)?;
-            self.add_flights("flights_open", ahead.tracker.open_flights().collect())?;
-            Ok(ahead)
+            let open = match ahead == Some(since) && !is_late {
+                true => Open::Ahead,
+                false => Open::Rows(tracks.open_flights(&self.registry()?, since)?),
+            };
+            Ok((tracks, open))
         });
-        match settled {
-            Ok(ahead) => self.flights.keep(ahead),
+        let open = match settled {
+            Ok((tracks, open)) => {
+                self.flights.keep(tracks);
+                open
+            }
             Err(Error::FileGone(path)) => {
                 tracing::warn!(%path, "a data file is gone: everything is counted again");
                 self.transaction(|| self.forget_watermark())?;
+                Open::Unknown
             }
             Err(error) => return Err(error),
-        }
+        };
         service::crash_point!(
             "transformer.flights.settled",
             return Err(Error::CrashPoint("transformer.flights.settled"))
         );
-        Ok(())
+        Ok(open)
     }
 
     /// Names the batch, and from when on flights are shown: one leaves with the day on which it
     /// began.
-    fn name_what_to_show(&self) -> Result<(), Error> {
-        let since = match self.detail_from()? {
-            Some(from) => timestamptz(from),
-            None => "null::timestamptz".to_owned(),
-        };
+    fn name_what_to_show(&self, since: Option<i64>) -> Result<(), Error> {
+        let since = since.map_or("null::timestamptz".to_owned(), timestamptz);
         let sql = format!(
             "set variable flights_batch = {}::bigint;
             set variable flights_since = {since};",
@@ -358,59 +386,7 @@ impl Engine {
             flights.retain(|one| one.flight.last_seen >= from);
         }
         for flights in flights.chunks(ROWS) {
-            let latitude = |at: Option<Position>| at.map(|position| position.latitude);
-            let longitude = |at: Option<Position>| at.map(|position| position.longitude);
-            let rows = record_batch(
-                table,
-                vec![
-                    ("aircraft", numbers(flights, |one| one.aircraft)),
-                    ("callsign", texts(flights)),
-                    ("country", numbers(flights, |one| one.flight.country)),
-                    (
-                        "first_seen",
-                        times(flights, |one| Some(one.flight.first_seen)),
-                    ),
-                    (
-                        "last_seen",
-                        times(flights, |one| Some(one.flight.last_seen)),
-                    ),
-                    (
-                        "takeoff_time",
-                        times(flights, |one| one.flight.takeoff_time),
-                    ),
-                    (
-                        "landing_time",
-                        times(flights, |one| one.flight.landing_time),
-                    ),
-                    (
-                        "first_latitude",
-                        doubles(flights, |one| latitude(one.flight.first_position)),
-                    ),
-                    (
-                        "first_longitude",
-                        doubles(flights, |one| longitude(one.flight.first_position)),
-                    ),
-                    (
-                        "last_latitude",
-                        doubles(flights, |one| latitude(one.flight.last_position)),
-                    ),
-                    (
-                        "last_longitude",
-                        doubles(flights, |one| longitude(one.flight.last_position)),
-                    ),
-                    (
-                        "max_altitude",
-                        doubles(flights, |one| one.flight.max_altitude),
-                    ),
-                    ("centimetres", counts(flights, |one| one.flight.centimetres)),
-                    (
-                        "observations",
-                        counts(flights, |one| i64::from(one.flight.observations)),
-                    ),
-                    ("is_open", flags(flights, |one| one.flight.is_open)),
-                ],
-            )?;
-            self.append_rows(table, rows)?;
+            self.append_rows(table, rows::stored(table, flights)?)?;
         }
         Ok(())
     }
@@ -426,37 +402,4 @@ impl Engine {
         };
         append().map_err(Error::duck(format!("cannot fill {table}")))
     }
-}
-
-fn record_batch(table: &'static str, columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, Error> {
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, of)| (name, of, true)))
-        .map_err(|source| Error::Fold { table, source })
-}
-
-fn numbers<T>(rows: &[T], of: impl Fn(&T) -> u32) -> ArrayRef {
-    Arc::new(UInt32Array::from_iter_values(rows.iter().map(of)))
-}
-
-fn counts<T>(rows: &[T], of: impl Fn(&T) -> i64) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(rows.iter().map(of)))
-}
-
-fn doubles<T>(rows: &[T], of: impl Fn(&T) -> Option<f64>) -> ArrayRef {
-    Arc::new(Float64Array::from_iter(rows.iter().map(of)))
-}
-
-fn flags<T>(rows: &[T], of: impl Fn(&T) -> bool) -> ArrayRef {
-    Arc::new(BooleanArray::from_iter(
-        rows.iter().map(|row| Some(of(row))),
-    ))
-}
-
-fn times<T>(rows: &[T], of: impl Fn(&T) -> Option<i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter(rows.iter().map(of)).with_timezone("UTC"))
-}
-
-fn texts(rows: &[Closed]) -> ArrayRef {
-    Arc::new(StringArray::from_iter(
-        rows.iter().map(|one| one.flight.callsign.text()),
-    ))
 }

@@ -20,12 +20,14 @@
 //! - [`tracker`]: the open ends of all aircraft's tracks, between batches.
 //! - [`again`]: which rows to read again when some came late, and what becomes of them.
 //! - `snapshot`: the tracker as bytes.
+//! - `rows`: flights as columns.
 //! - `keep`: the tracks between refreshes, and the flights in the private database.
 
 pub mod again;
 pub mod flight;
 pub(crate) mod keep;
 pub mod piece;
+mod rows;
 pub mod rules;
 mod snapshot;
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl Registry {
     }
 
     /// Addresses, countries and callsigns by their numbers.
-    pub(super) fn texts<T>(&self, read: impl FnOnce(&Texts<'_>) -> T) -> T {
+    pub(crate) fn texts<T>(&self, read: impl FnOnce(&Texts<'_>) -> T) -> T {
         self.with(|shared| {
             let mut countries = vec![""; shared.countries.numbers.len() + 1];
             for (name, number) in &shared.countries.numbers {
@@ -211,7 +211,7 @@ impl Numbered {
 }
 
 /// From numbers back to texts.
-pub(super) struct Texts<'a> {
+pub(crate) struct Texts<'a> {
     others: HashMap<u32, &'a str>,
     countries: Vec<&'a str>,
     callsigns: &'a Names,
@@ -225,13 +225,17 @@ impl Texts<'_> {
         }
     }
 
-    pub fn country(&self, country: Country) -> Option<&str> {
-        let number = country.number() as usize;
-        let name = || self.countries.get(number).copied();
+    pub(super) fn country(&self, country: Country) -> Option<&str> {
+        self.country_of(country.number())
+    }
+
+    /// The country of a number; none of 0.
+    pub fn country_of(&self, number: u32) -> Option<&str> {
+        let name = || self.countries.get(number as usize).copied();
         (number > 0).then(name).flatten()
     }
 
-    pub fn callsign(&self, callsign: Callsign) -> Option<&str> {
+    pub(super) fn callsign(&self, callsign: Callsign) -> Option<&str> {
         self.callsigns.name(callsign.0 & !MALFORMED)
     }
 }

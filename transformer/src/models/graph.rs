@@ -21,9 +21,15 @@ pub(super) fn connect(models: &mut [Model], seeds: &[&str]) -> Result<(), Error>
         .map(|model| read(&parser, model))
         .collect::<Result<_, _>>()?;
     let makers = makers(models, &effects)?;
+    let in_memory: BTreeSet<String> = models
+        .iter()
+        .filter(|model| model.in_memory)
+        .map(|model| model.name.clone())
+        .collect();
     let world = World {
         seeds,
         makers: &makers,
+        in_memory: &in_memory,
         marts: &models
             .iter()
             .filter(|model| model.mart)
@@ -42,7 +48,12 @@ pub(super) fn connect(models: &mut [Model], seeds: &[&str]) -> Result<(), Error>
                 };
                 match world.origin_of(name, model).map_err(refuse)? {
                     Origin::Own => {}
-                    Origin::Model(other) => drop(depends.insert(other)),
+                    Origin::Model(other) => {
+                        world
+                            .must_be_there(section, name, &other, model)
+                            .map_err(refuse)?;
+                        depends.insert(other);
+                    }
                     Origin::Source(source) => drop(sources.insert(source)),
                 }
             }
@@ -112,6 +123,7 @@ enum Origin {
 struct World<'a> {
     seeds: &'a [&'a str],
     makers: &'a BTreeMap<String, String>,
+    in_memory: &'a BTreeSet<String>,
     marts: &'a BTreeSet<String>,
 }
 
@@ -141,6 +153,33 @@ impl World<'_> {
                 "reads {table}, a mart, which only readers see: read the tables it is made of"
             )),
             None => Err(self.unknown(table, for_readers)),
+        }
+    }
+
+    /// What is in memory is made while other models merge, from nothing but seeds and what is in
+    /// memory too.
+    fn must_be_there(
+        &self,
+        section: &str,
+        name: &Name,
+        maker: &str,
+        reader: &Model,
+    ) -> Result<(), String> {
+        let table = &name.name;
+        let later = match section {
+            "select" | "parts" => reader.mart,
+            "settle" => !reader.settles_backlog,
+            _ => false,
+        };
+        match (reader.in_memory, self.in_memory.contains(maker)) {
+            (true, false) => Err(format!(
+                "reads {table}, which is not in memory as this model is: others are merged at the same time"
+            )),
+            (false, true) if !later => Err(format!(
+                "reads {table}, which is made at the same time, in memory: \
+                read it in the @select, @parts or @settle of a mart"
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -432,6 +471,39 @@ mod tests {
             error.contains("names table lake.flight_states, which nobody makes"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_is_in_memory_is_read_when_it_is_there() {
+        let newest = (
+            Layer::Intermediate,
+            "newest",
+            "table",
+            "-- home: memory\n-- @select\nselect 1 as a",
+        );
+        let kpi = |sections| (Layer::Marts, "kpi", "incremental", sections);
+        let all = [
+            STATE,
+            NATIVE,
+            newest,
+            kpi("-- @settle\nselect a from newest;\n-- @select\nselect a from newest"),
+        ];
+        assert!(models(&all).is_ok());
+        for sections in [
+            "-- @merge\nselect a from newest;\n-- @select\nselect 1 as a",
+            "-- backlog: settle\n-- @settle\nselect a from newest;\n-- @select\nselect 1 as a",
+        ] {
+            let error = refusal(&[newest, kpi(sections)]);
+            assert!(error.contains("which is made at the same time"), "{error}");
+        }
+        let newest = (
+            newest.0,
+            newest.1,
+            newest.2,
+            "-- home: memory\n-- @select\nfrom polls",
+        );
+        let error = refusal(&[newest]);
+        assert!(error.contains("which is not in memory"), "{error}");
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn empty(file: &ModelFile) -> Model {
         refresh: Refresh::Full,
         publish: Publish::Always,
         settles_backlog: false,
+        in_memory: false,
         daily: Vec::new(),
         columns: Vec::new(),
         audits: Vec::new(),
@@ -80,13 +81,14 @@ struct Header {
     keys: Vec<(&'static str, usize)>,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "description",
     "grain",
     "kind",
     "refresh",
     "publish",
     "backlog",
+    "home",
     "daily",
     "columns",
     "audits",
@@ -139,6 +141,7 @@ fn set(key: &str, value: &str, model: &mut Model) -> Result<(), String> {
         "refresh" => model.refresh = values::refresh(value)?,
         "publish" => model.publish = values::publish(value)?,
         "backlog" => model.settles_backlog = values::settles_backlog(value)?,
+        "home" => model.in_memory = values::in_memory(value)?,
         "daily" => model.daily = values::daily(value)?,
         "source" => {
             model.sources = value
@@ -241,6 +244,15 @@ fn check(model: &Model, header: &Header) -> Result<(), (usize, String)> {
             line("kind"),
             format!("a model of kind {kind} needs a @select"),
         ));
+    }
+    if model.in_memory {
+        let of_kind = matches!(kind, Kind::Table | Kind::Native) && !model.mart;
+        let others = [&model.merge, &model.forget, &model.settle, &model.parts];
+        if !of_kind || others.iter().any(|text| !text.trim().is_empty()) {
+            let reason = "in memory are only tables and native tables that are no marts, \
+                without @merge, @forget, @settle and @parts: they are made anew";
+            return Err((line("home"), reason.into()));
+        }
     }
     if model.mart {
         if kind == Kind::Table {
@@ -369,6 +381,16 @@ select a, b, from t
                 "-- kind: full",
                 "-- kind: full\n-- backlog: wait",
                 "and not \"wait\"",
+            ),
+            (
+                "-- kind: full",
+                "-- kind: full\n-- home: disk",
+                "and not \"disk\"",
+            ),
+            (
+                "-- kind: full",
+                "-- kind: full\n-- home: memory",
+                "that are no marts",
             ),
             (
                 "-- kind: full",

@@ -35,7 +35,7 @@ impl Layer {
 /// What becomes of a model's `@select`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A temporary table of each batch.
+    /// A temporary table of each batch; one in memory lasts until it is made anew.
     Table,
     /// A temporary view of each batch; a mart of this kind is a view for readers.
     View,
@@ -124,6 +124,9 @@ pub struct Model {
     pub publish: Publish,
     /// Whether each step of a backlog settles it, so that what waits stays small.
     pub settles_backlog: bool,
+    /// Whether its table is in memory, made on the second connection while other models merge, and
+    /// made again after a start.
+    pub in_memory: bool,
     /// Tables of the state that outlive a rebuild.
     pub daily: Vec<DailyTable>,
     /// Columns with their meaning and unit.

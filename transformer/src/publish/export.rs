@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::generation::{MartEntry, Progress};
 use crate::Error;
 use crate::engine::{Engine, Session, Totals};
@@ -23,26 +25,68 @@ pub(super) struct At<'a> {
     pub budget: Option<Duration>,
 }
 
-/// Writes a mart; of one in parts only those that changed since `before`, the others are linked.
-/// Done again it begins anew.
+/// The file of a mart that is not in parts.
+#[derive(Debug)]
+pub(super) struct Whole {
+    /// Its name.
+    pub file: String,
+    pub rows: u64,
+    /// When it was written to the end, and how many seconds that took.
+    pub finished: DateTime<Utc>,
+    pub duration: f64,
+}
+
+impl Whole {
+    /// The mart's entry in the generation.
+    pub fn entry(self, mart: &Model, at: At<'_>) -> MartEntry {
+        MartEntry {
+            refreshed_at: self.finished,
+            duration: self.duration,
+            files: [(self.file.clone(), self.rows)].into(),
+            written: [self.file].into(),
+            ..empty(mart.fingerprint(), at)
+        }
+    }
+}
+
+/// A part of a mart that no query makes.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Its file, which is there if it has rows.
+    pub file: String,
+    pub rows: u64,
+}
+
+/// Writes a mart that is not in parts.
+pub(super) fn whole(session: &Session, into: &Path, mart: &Model) -> Result<Whole, Error> {
+    let began = Instant::now();
+    let file = format!("{}.parquet", mart.name);
+    let rows = session.copy(&mart.select, &into.join(&file), &mart.name)?;
+    Ok(Whole {
+        file,
+        rows,
+        finished: Utc::now(),
+        duration: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// Writes a mart; of one in parts only those that changed since `before`, the others are linked, and
+/// one that is `made` already is taken in. Done again it begins anew.
 pub(super) fn mart(
     session: &Session,
     into: &Path,
     mart: &Model,
     before: Option<(std::path::PathBuf, &MartEntry)>,
+    made: Option<&Made>,
     at: At<'_>,
 ) -> Result<MartEntry, Error> {
+    if mart.parts.is_empty() {
+        return Ok(whole(session, into, mart)?.entry(mart, at));
+    }
     let began = Instant::now();
     let mut entry = empty(mart.fingerprint(), at);
-    if mart.parts.is_empty() {
-        let file = format!("{}.parquet", mart.name);
-        let rows = session.copy(&mart.select, &into.join(&file), &mart.name)?;
-        entry.written.insert(file.clone());
-        entry.files.insert(file, rows);
-    } else {
-        parts(session, into, mart, before, at, &mut entry)?;
-    }
-    entry.refreshed_at = chrono::Utc::now();
+    parts(session, into, mart, before, made, at, &mut entry)?;
+    entry.refreshed_at = Utc::now();
     entry.duration = began.elapsed().as_secs_f64();
     Ok(entry)
 }
@@ -53,7 +97,7 @@ fn empty(model: String, at: At<'_>) -> MartEntry {
         model,
         batch: at.totals.batch,
         as_of: at.totals.as_of,
-        refreshed_at: chrono::Utc::now(),
+        refreshed_at: Utc::now(),
         duration: 0.0,
         files: BTreeMap::new(),
         progress: BTreeMap::new(),
@@ -68,6 +112,7 @@ fn parts(
     into: &Path,
     mart: &Model,
     before: Option<(std::path::PathBuf, &MartEntry)>,
+    made: Option<&Made>,
     at: At<'_>,
     entry: &mut MartEntry,
 ) -> Result<(), Error> {
@@ -104,6 +149,14 @@ fn parts(
     });
     changed.sort_by_cached_key(|(part, _)| (was(part).map(|was| was.batch), part.clone()));
     let mut gone = Vec::new();
+    match made {
+        Some(Made { file, rows: 0 }) => gone.push(file.clone()),
+        Some(Made { file, rows }) => {
+            entry.written.insert(file.clone());
+            entry.files.insert(file.clone(), *rows);
+        }
+        None => {}
+    }
     let mut left = Vec::new();
     for (number, (part, batch)) in changed.iter().enumerate() {
         if number > 0 && budget.is_some_and(|budget| began.elapsed() > budget) {

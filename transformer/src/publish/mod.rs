@@ -6,14 +6,17 @@
 //! replaced, by a rename too, only when the views themselves change.
 //!
 //! - [`generation`]: what is in a generation, as `generation.json` says.
-//! - `turn`: which marts it writes anew. `export`: writing one; `share`: by two connections.
+//! - `turn`: which marts it writes anew. `export`: writing one; `share`: by two connections; `ahead`: before
+//!   the batch is committed; `open`: flights that go on.
 //! - `views`: `views.duckdb` and `init.sql`; `comments`: what the views say of themselves.
 //! - `sync`: making files survive a power failure. `sweep`: removing old ones.
 //! - [`postgres`]: a copy of the current one in a PostgreSQL schema.
 
+mod ahead;
 mod comments;
 mod export;
 pub mod generation;
+mod open;
 pub mod postgres;
 mod share;
 mod sweep;
@@ -36,6 +39,7 @@ pub(crate) use sync::{sync, sync_all};
 pub use views::init_sql;
 pub(crate) use views::init_sql_of;
 
+use self::ahead::Ahead;
 use self::share::{Job, share};
 use self::sync::Synced;
 use crate::audit::history::History;
@@ -54,6 +58,7 @@ pub struct Publisher {
     window: Duration,
     keep: Duration,
     current: Option<Generation>,
+    ahead: Ahead,
     /// Nothing was published since this was opened: the program may be another than before.
     fresh: bool,
 }
@@ -111,6 +116,7 @@ impl Publisher {
         let current = Generation::current(&folder)?;
         sweep::clear_unfinished(&folder, current.as_ref())?;
         Ok(Publisher {
+            ahead: Ahead::of(&folder),
             folder,
             window: config.window,
             keep: config.keep_generations,
@@ -122,6 +128,11 @@ impl Publisher {
     /// The generation readers see.
     pub fn current(&self) -> Option<&Generation> {
         self.current.as_ref()
+    }
+
+    /// What can be written before a batch is committed.
+    pub(crate) fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 
     /// Whether there is anything to publish: something was counted since, or a mart's turn has
@@ -177,6 +188,7 @@ impl Publisher {
         unfinished: &Path,
     ) -> Result<(Published, Records), Error> {
         let totals = engine.totals()?;
+        engine.with_room(|| engine.show_newest())?;
         let final_folder = self.folder.join(generation::folder_name(number));
         let written: Vec<&Model> = engine
             .models()
@@ -333,10 +345,13 @@ impl Publisher {
                     };
                     marts.insert(mart.name.clone(), entry);
                 }
-                before => jobs.push(Job { mart, before }),
+                before => match self.ahead.take(mart, at.totals.batch, into) {
+                    Some(whole) => drop(marts.insert(mart.name.clone(), whole.entry(mart, at))),
+                    None => jobs.push(Job { mart, before }),
+                },
             }
         }
-        // Open flights are temporary, and late rows change the others when that mart has its turn.
+        // Late rows change flights when that mart has its turn.
         let of_flights = |mart: &Model| {
             mart.name == flights::MART || mart.depends.iter().any(|name| name == flights::MART)
         };
@@ -351,13 +366,14 @@ impl Publisher {
                 let session = twin.session();
                 let window = export::window(&session, into, at.lake);
                 let written = turns().map(|job| {
-                    let entry = export::mart(&session, into, job.mart, job.before.clone(), at);
+                    let entry =
+                        export::mart(&session, into, job.mart, job.before.clone(), None, at);
                     (job, entry)
                 });
                 (written.collect::<Vec<_>>(), window)
             });
             for job in first.iter().chain(turns()) {
-                let entry = write(engine, into, job, at)?;
+                let entry = self.write_first(engine, into, job, at)?;
                 marts.insert(job.mart.name.clone(), entry);
                 service::crash_point!(
                     "transformer.export.middle",
@@ -378,7 +394,7 @@ impl Publisher {
             let entry = match written {
                 Err(error) => {
                     again_on_first(&job.mart.name, &error);
-                    write(engine, into, job, at)?
+                    self.write_first(engine, into, job, at)?
                 }
                 Ok(entry) => entry,
             };
@@ -406,7 +422,7 @@ impl Publisher {
                 AUDIT_RESULTS => audits.load(engine, before.is_none())?,
                 _ => runs.load(engine, before.is_none(), &run)?,
             }
-            let mut entry = write(engine, into, &Job { mart, before }, at)?;
+            let mut entry = self.write_first(engine, into, &Job { mart, before }, at)?;
             if let Some(oldest) = runs.oldest_kept() {
                 let oldest = format!("{}/{}.parquet", mart.name, oldest.date_naive());
                 export::drop_parts(into, &mut entry, |file| file < oldest.as_str())?;
@@ -414,6 +430,30 @@ impl Publisher {
             marts.insert(mart.name.clone(), entry);
         }
         Ok(run)
+    }
+
+    /// Writes a mart on the first connection, once it is settled.
+    fn write_first(
+        &self,
+        engine: &Engine,
+        into: &Path,
+        job: &Job<'_>,
+        at: export::At<'_>,
+    ) -> Result<MartEntry, Error> {
+        let began = Instant::now();
+        let made = match job.mart.name == flights::MART {
+            true => open::settle(engine, &self.ahead, into, at)?,
+            false => None,
+        };
+        if !job.mart.settle.is_empty() {
+            engine.settle(job.mart)?;
+        }
+        let (session, before) = (engine.session(), &job.before);
+        let mut entry = engine.with_room(|| {
+            export::mart(session, into, job.mart, before.clone(), made.as_ref(), at)
+        })?;
+        entry.duration = began.elapsed().as_secs_f64();
+        Ok(entry)
     }
 
     /// Where the last generation lies that an audit has refused.
@@ -438,27 +478,6 @@ impl Publisher {
         let window = i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX);
         totals.as_of.unwrap_or(0).saturating_sub(window)
     }
-}
-
-/// Writes a mart on the first connection, once it is settled.
-fn write(
-    engine: &Engine,
-    into: &Path,
-    job: &Job<'_>,
-    at: export::At<'_>,
-) -> Result<MartEntry, Error> {
-    let began = Instant::now();
-    if job.mart.name == flights::MART {
-        engine.with_room(|| engine.settle_flights(at.lake.schema))?;
-    }
-    if !job.mart.settle.is_empty() {
-        engine.settle(job.mart)?;
-    }
-    let (session, before) = (engine.session(), &job.before);
-    let mut entry =
-        engine.with_room(|| export::mart(session, into, job.mart, before.clone(), at))?;
-    entry.duration = began.elapsed().as_secs_f64();
-    Ok(entry)
 }
 
 fn again_on_first(what: &str, error: &Error) {

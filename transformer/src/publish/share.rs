@@ -38,7 +38,7 @@ fn cost(job: &Job<'_>) -> f64 {
 }
 
 /// Whether a mart reads a variable of a batch, which the second connection does not have.
-fn has_own_variables(mart: &Model) -> bool {
+pub(super) fn has_own_variables(mart: &Model) -> bool {
     [&mart.parts, &mart.select].into_iter().any(|sql| {
         let sql = sql.to_ascii_lowercase();
         let mut named = sql.split("getvariable").skip(1);

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::ahead;
 use super::generation::{Generation, number_of};
 use crate::Error;
 
@@ -21,15 +22,15 @@ pub(super) fn newest(folder: &Path) -> Result<u64, Error> {
     Ok(kept(folder)?.last().copied().unwrap_or(0))
 }
 
-/// Removes what a crash has left: folders that were being written, and generations newer than
-/// the current one, which no reader was ever told of.
+/// Removes what a crash has left: folders that were being written, what was written ahead, and generations
+/// newer than the current one, which no reader was ever told of.
 pub(super) fn clear_unfinished(folder: &Path, current: Option<&Generation>) -> Result<(), Error> {
     let current = current.map_or(0, |current| current.generation);
     let entries = fs::read_dir(folder).map_err(Error::file("read the folder", folder))?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let never_named = number_of(&name).is_some_and(|number| number > current);
-        if never_named || name.starts_with(".unfinished-") {
+        if never_named || name.starts_with(".unfinished-") || name == ahead::FOLDER {
             let path = entry.path();
             fs::remove_dir_all(&path).map_err(Error::file("remove", &path))?;
         }

@@ -57,7 +57,26 @@ async fn nothing_is_lost_or_counted_twice_at_any_step() {
             .unwrap_or_else(|e| panic!("{point}, afterwards: {e}"));
     }
     days_are_forgotten_whole_or_not_at_all().await;
+    what_is_ahead_of_a_batch_that_failed_is_not_published().await;
     scenario.teardown();
+}
+
+/// The same process goes on after a batch that failed when its marts had been written ahead.
+async fn what_is_ahead_of_a_batch_that_failed_is_not_published() {
+    let bench = Bench::new().await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&poll(0)).await;
+    transformer.catch_up().await.unwrap();
+    bench.append(&poll(1)).await;
+    fail::cfg("transformer.commit.before", "return").unwrap();
+    let error = transformer.refresh().await.unwrap_err().to_string();
+    assert!(error.contains("transformer.commit.before"), "{error}");
+    fail::remove("transformer.commit.before");
+    transformer.publish(true).await.unwrap();
+    compare(bench.published(), &poll(0)).unwrap();
+    bench.append(&poll(2)).await;
+    transformer.catch_up().await.unwrap();
+    compare(bench.published(), &[poll(0), poll(1), poll(2)].concat()).unwrap();
 }
 
 /// A rebuild of days that ends before its commit has not begun.

@@ -12,6 +12,7 @@ mod emergencies;
 mod flights;
 mod marts;
 mod models;
+mod newest;
 mod odd_input;
 mod replace;
 mod runs;

@@ -67,6 +67,16 @@ pub(super) fn settles_backlog(text: &str) -> Result<bool, String> {
     }
 }
 
+/// `memory`.
+pub(super) fn in_memory(text: &str) -> Result<bool, String> {
+    match text {
+        "memory" => Ok(true),
+        other => Err(format!(
+            "a model can be at home in memory, and not {other:?}; leave the line out otherwise"
+        )),
+    }
+}
+
 /// `country_days by day, country_day_aircraft by day`.
 pub(super) fn daily(text: &str) -> Result<Vec<DailyTable>, String> {
     let table = |text: &str| {

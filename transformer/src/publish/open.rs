@@ -1,0 +1,86 @@
+//! The part of the mart `flights` with those that go on. It comes as columns, not from a query: nearly all
+//! of it is new with every poll.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use super::ahead::Ahead;
+use super::export::{At, Made};
+use crate::Error;
+use crate::engine::Engine;
+use crate::flights::keep::{MART, Open};
+
+/// The name of the part.
+const PART: &str = "open";
+
+/// Columns in which many rows have the same value.
+const REPEATING: [&str; 3] = ["origin_country", "first_seen", "last_seen"];
+
+/// Settles the flights, and writes the part of those that go on, or takes the one that was written ahead.
+/// `None` where the part of the generation before is all there is.
+pub(super) fn settle(
+    engine: &Engine,
+    ahead: &Ahead,
+    into: &Path,
+    at: At<'_>,
+) -> Result<Option<Made>, Error> {
+    let settle = |since| engine.with_room(|| engine.settle_flights(at.lake.schema, since));
+    let (made, since) = ahead.open_flights(at.totals.batch).unzip();
+    let mut open = settle(since)?;
+    if let (Open::Ahead, Some(made)) = (&open, made) {
+        if ahead.take_part(&made, into) {
+            return Ok(Some(made));
+        }
+        open = settle(None)?;
+    }
+    match open {
+        Open::Rows(rows) => write(into, &rows).map(Some),
+        Open::Ahead | Open::Unknown => Ok(None),
+    }
+}
+
+/// Writes the part, if it has rows.
+pub(super) fn write(into: &Path, rows: &RecordBatch) -> Result<Made, Error> {
+    let made = Made {
+        file: format!("{MART}/{PART}.parquet"),
+        rows: rows.num_rows() as u64,
+    };
+    if made.rows > 0 {
+        let file = into.join(&made.file);
+        let folder = into.join(MART);
+        fs::create_dir_all(&folder).map_err(Error::file("create the folder", &folder))?;
+        let bytes = parquet(rows).map_err(|error| Error::Fold {
+            table: MART,
+            source: ArrowError::from(error),
+        })?;
+        fs::write(&file, bytes).map_err(Error::file("write", &file))?;
+    }
+    Ok(made)
+}
+
+/// As DuckDB writes the other parts.
+fn parquet(rows: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false);
+    for column in REPEATING {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), true);
+    }
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties.build())
+        .with_skip_arrow_metadata(true);
+    let mut writer =
+        ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(rows.schema_ref()), options)?;
+    writer.write(rows)?;
+    writer.into_inner()
+}
