@@ -96,6 +96,7 @@ impl Engine {
 mod tests {
     use service::config::Loader;
 
+    use super::super::newest;
     use super::*;
     use crate::Config;
 
@@ -133,6 +134,30 @@ mod tests {
         }
         let more = in_memory(&engine) - before;
         assert!(more < 1 << 20, "{more} bytes after 20 batches");
+    }
+
+    #[test]
+    fn what_the_newest_poll_has_used_is_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path());
+        let poll = || {
+            let session = engine.twin.session();
+            newest::make(&session, &engine.models, &[], false).unwrap();
+            let rows = "insert into new_latest_states by name
+                select range::varchar as icao24, to_timestamp(range) as snapshot_time
+                from range(10000)";
+            session.run("fill a table", rows).unwrap();
+            newest::make(&session, &engine.models, &[], true).unwrap();
+        };
+        poll();
+        let count: i64 = engine
+            .value("count", "select count(*) from int_latest_states")
+            .unwrap();
+        assert_eq!(count, 10_000);
+        let before = in_memory(&engine);
+        (0..50).for_each(|_| poll());
+        let more = in_memory(&engine) - before;
+        assert!(more < 2 << 20, "{more} bytes after 50 polls");
     }
 
     #[test]

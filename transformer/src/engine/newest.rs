@@ -148,7 +148,12 @@ impl Arrived {
 }
 
 /// Makes the tables in memory of rows, and of those that are there if they are `more`.
-fn make(session: &Session, models: &Models, rows: &[RecordBatch], more: bool) -> Result<(), Error> {
+pub(super) fn make(
+    session: &Session,
+    models: &Models,
+    rows: &[RecordBatch],
+    more: bool,
+) -> Result<(), Error> {
     let name = Table::LatestStates.name();
     if !more {
         session.run("empty the newest poll", &models.get(name)?.state)?;

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Utc};
 
+use super::columns;
 use super::generation::{MartEntry, Progress};
 use crate::Error;
-use crate::engine::{Engine, Session, Totals};
+use crate::engine::{Session, Totals};
 use crate::models::{Model, Publish};
-use crate::schema::{SourceSchema, quote, quote_list, timestamptz};
+use crate::schema::{SourceSchema, quote, timestamptz};
 
 /// The generation that is being written.
 #[derive(Clone, Copy)]
@@ -281,37 +284,50 @@ pub(super) const STATUS: &str = "mart_status";
 
 /// Writes it.
 pub(super) fn mart_status(
-    engine: &Engine,
     into: &Path,
     marts: &BTreeMap<String, MartEntry>,
     at: At<'_>,
 ) -> Result<MartEntry, Error> {
-    let rows = marts.iter().map(|(name, entry)| {
-        format!(
-            "({}, {}::bigint, {}::bigint, {}, {}, {}::double)",
-            quote(name),
-            entry.generation,
-            entry.rows(),
-            entry
-                .as_of
-                .map_or("null::timestamptz".to_owned(), timestamptz),
-            timestamptz(entry.refreshed_at.timestamp_micros()),
-            entry.duration,
-        )
-    });
-    let rows: Vec<_> = rows.collect();
-    let select = format!(
-        "select * from (values {}) as t(mart, generation, rows, as_of, refreshed_at, duration)",
-        rows.join(", ")
-    );
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let entries = || marts.values();
+    let generations = entries().map(|entry| number(entry.generation));
+    let rows = entries().map(|entry| number(entry.rows()));
+    let refreshed = entries().map(|entry| Some(entry.refreshed_at.timestamp_micros()));
+    let durations = entries().map(|entry| entry.duration);
+    let status = columns::rows(
+        STATUS,
+        vec![
+            (
+                "mart",
+                Arc::new(StringArray::from_iter_values(marts.keys())),
+            ),
+            (
+                "generation",
+                Arc::new(Int64Array::from_iter_values(generations)),
+            ),
+            ("rows", Arc::new(Int64Array::from_iter_values(rows))),
+            ("as_of", times(entries().map(|entry| entry.as_of))),
+            ("refreshed_at", times(refreshed)),
+            (
+                "duration",
+                Arc::new(Float64Array::from_iter_values(durations)),
+            ),
+        ],
+    )?;
     let file = format!("{STATUS}.parquet");
-    let copy = || engine.session().copy(&select, &into.join(&file), STATUS);
-    let rows = engine.with_room(copy)?;
+    let rows = columns::write(STATUS, &status, &[], &into.join(&file))?;
     let mut entry = empty(String::new(), at);
     entry.written.insert(file.clone());
     entry.files.insert(file, rows);
     Ok(entry)
 }
+
+fn times(times: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_iter(times).with_timezone("UTC"))
+}
+
+/// The list of the lake's files.
+const FILES: &str = "lake_files";
 
 /// What `cleaned_flights` shows of the lake.
 #[derive(Clone, Copy)]
@@ -348,12 +364,16 @@ pub(super) fn window(session: &Session, into: &Path, window: Window<'_>) -> Resu
     session.run("write no_flight_states", &sql)?;
 
     let files = session.live_files(since)?;
-    let select = format!(
-        "select unnest({}) as file, {} as since",
-        quote_list(files.iter().map(String::as_str)),
-        timestamptz(since),
-    );
-    session.copy(&select, &into.join("lake_files.parquet"), "lake_files")?;
+    let since_of_each = files.iter().map(|_| Some(since));
+    let list = columns::rows(
+        FILES,
+        vec![
+            ("file", Arc::new(StringArray::from_iter_values(&files))),
+            ("since", times(since_of_each)),
+        ],
+    )?;
+    let file = into.join(format!("{FILES}.parquet"));
+    columns::write(FILES, &list, &["since"], &file)?;
     let select = format!(
         "select icao24, snapshot_time from repeated_states where snapshot_time >= {}",
         timestamptz(since)

@@ -7,12 +7,14 @@
 //!
 //! - [`generation`]: what is in a generation, as `generation.json` says.
 //! - `turn`: which marts it writes anew. `export`: writing one; `share`: by two connections; `ahead`: before
-//!   the batch is committed; `open`: flights that go on.
+//!   the batch is committed; `open`: flights that go on;
+//!   `columns`: files without a query.
 //! - `views`: `views.duckdb` and `init.sql`; `comments`: what the views say of themselves.
 //! - `sync`: making files survive a power failure. `sweep`: removing old ones.
 //! - [`postgres`]: a copy of the current one in a PostgreSQL schema.
 
 mod ahead;
+mod columns;
 mod comments;
 mod export;
 pub mod generation;
@@ -242,7 +244,7 @@ impl Publisher {
         );
         let history = request.auditor.history();
         let run = self.export_records(engine, unfinished, at, &mut marts, request.runs, history)?;
-        let status = export::mart_status(engine, unfinished, &marts, at)?;
+        let status = export::mart_status(unfinished, &marts, at)?;
         let records = marts.iter().filter(|(name, _)| is_record_named(name));
         let records = records.map(|(name, entry)| (name.clone(), entry.clone()));
         let records = Records {

@@ -3,18 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-use parquet::schema::types::ColumnPath;
 
 use super::ahead::Ahead;
+use super::columns;
 use super::export::{At, Made};
 use crate::Error;
 use crate::engine::Engine;
@@ -51,36 +44,14 @@ pub(super) fn settle(
 
 /// Writes the part, if it has rows.
 pub(super) fn write(into: &Path, rows: &RecordBatch) -> Result<Made, Error> {
-    let made = Made {
+    let mut made = Made {
         file: format!("{MART}/{PART}.parquet"),
-        rows: rows.num_rows() as u64,
+        rows: 0,
     };
-    if made.rows > 0 {
-        let file = into.join(&made.file);
+    if rows.num_rows() > 0 {
         let folder = into.join(MART);
         fs::create_dir_all(&folder).map_err(Error::file("create the folder", &folder))?;
-        let bytes = parquet(rows).map_err(|error| Error::Fold {
-            table: MART,
-            source: ArrowError::from(error),
-        })?;
-        fs::write(&file, bytes).map_err(Error::file("write", &file))?;
+        made.rows = columns::write(MART, rows, &REPEATING, &into.join(&made.file))?;
     }
     Ok(made)
-}
-
-/// As DuckDB writes the other parts.
-fn parquet(rows: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_dictionary_enabled(false);
-    for column in REPEATING {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), true);
-    }
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties.build())
-        .with_skip_arrow_metadata(true);
-    let mut writer =
-        ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(rows.schema_ref()), options)?;
-    writer.write(rows)?;
-    writer.into_inner()
 }
