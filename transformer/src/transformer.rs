@@ -145,7 +145,11 @@ impl Transformer {
                 let beside = |session: &Session, merging: &Merging<'_>| {
                     ahead.write(session, models, merging)
                 };
-                let counted = engine.refresh(&changes, &schema, run_id, &beside)?;
+                let counted = engine.refresh(&changes, &schema, run_id, &beside);
+                if counted.is_err() || !engine.stands_beside() {
+                    ahead.clear();
+                }
+                let counted = counted?;
                 let totals = works.engine.totals()?;
                 works.note(&counted, &totals)?;
                 // During a backlog no publication follows that would do it.

@@ -6,10 +6,10 @@ use std::sync::mpsc::SyncSender;
 
 use arrow::array::RecordBatch;
 
-use super::newest::{Arrived, Shows};
+use super::newest::{NewestRows, Shows};
 use super::{Session, Twin};
 use crate::flights::Tracks;
-use crate::flights::keep::Ahead;
+use crate::flights::keep::Pending;
 use crate::fold::registry::Registry;
 use crate::models::Models;
 
@@ -40,7 +40,7 @@ pub(super) struct Share<'a> {
     pub batch: i64,
     pub twin: &'a Twin,
     pub models: &'a Models,
-    pub newest: Option<Arrived>,
+    pub newest: Option<NewestRows>,
     pub registry: Registry,
     pub flights_since: Option<i64>,
     pub beside: Option<Beside<'a>>,
@@ -51,9 +51,10 @@ pub(super) struct Share<'a> {
 impl Share<'_> {
     /// Joins the tracks of the batch to those before it, hands these back and does the rest. Says what
     /// is in memory then.
-    pub fn work(self, mut ahead: Ahead, tracks: Tracks, joined: &SyncSender<Ahead>) -> Shows {
+    pub fn work(self, mut ahead: Pending, tracks: Tracks, joined: &SyncSender<Pending>) -> Shows {
         ahead.join(tracks);
-        let open = self.beside.map(|beside| {
+        let open = self.beside.filter(|_| self.newest.is_some());
+        let open = open.map(|beside| {
             (
                 beside,
                 ahead.open_flights(&self.registry, self.flights_since),

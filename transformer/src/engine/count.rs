@@ -91,24 +91,27 @@ impl Engine {
     ) -> Result<Counted, Error> {
         let began = Instant::now();
         self.with_room(|| self.show_newest())?;
-        let is_over = AtomicBool::new(false);
-        let counted = thread::scope(|scope| {
-            let side = Side {
-                scope,
-                beside,
-                is_over: &is_over,
-            };
-            let count = || self.count_changes(changes, schema, run_id, side);
-            let counted = self.with_room(|| self.transaction(count));
-            is_over.store(true, Ordering::Relaxed);
-            // What is kept in memory must never be ahead of what is committed.
-            counted.map(|(counted, done)| {
-                if let Some(done) = done {
-                    self.remember(done);
-                }
-                counted
+        let attempt = || {
+            let is_over = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let side = Side {
+                    scope,
+                    beside,
+                    is_over: &is_over,
+                };
+                let count = || self.count_changes(changes, schema, run_id, side);
+                let counted = self.transaction(count);
+                is_over.store(true, Ordering::Relaxed);
+                // What is kept in memory must never be ahead of what is committed.
+                counted.map(|(counted, done)| {
+                    if let Some(done) = done {
+                        self.remember(done);
+                    }
+                    counted
+                })
             })
-        });
+        };
+        let counted = self.with_room(attempt);
         let counted = match counted {
             Err(Error::FileGone(path)) if !matches!(changes, Changes::Rebuild { .. }) => {
                 tracing::warn!(%path, "a data file is gone: everything is counted again");
@@ -125,6 +128,11 @@ impl Engine {
             duration: began.elapsed(),
             ..counted
         })
+    }
+
+    /// Whether what was done beside the batch that was counted last is of what is committed now.
+    pub(crate) fn stands_beside(&self) -> bool {
+        self.newest.is_known()
     }
 
     /// All of it, within the caller's transaction.
@@ -198,8 +206,7 @@ impl Engine {
             "transformer.stage.after",
             return Err(Error::CrashPoint("transformer.stage.after"))
         );
-        // Neither tracks nor the newest poll are of the database. Where the statements of the models fail,
-        // they are read again.
+        // Tracks and tables in memory are not of the transaction. Where it fails, they are read again.
         let ahead = self.take_tracks(schema)?;
         let tracks = std::mem::take(&mut folded.tracks);
         let share = Share {

@@ -14,7 +14,7 @@ use super::count::Waiting;
 use super::forget::{date_of, ranges};
 use super::newest::Shows;
 use crate::Error;
-use crate::flights::keep::Ahead;
+use crate::flights::keep::Pending;
 use crate::fold::registry::Registry;
 use crate::fold::seen::Seen;
 use crate::fold::{self, Batch, Folded, MICROS_PER_DAY, MICROS_PER_HOUR, Piece, Table, recall};
@@ -109,7 +109,7 @@ pub(super) struct Done<'scope> {
     pub folded: Folded,
     pub before: Seen,
     /// The tracks as they are then.
-    pub flights: Ahead,
+    pub flights: Pending,
     /// The second connection at work, which says what is in memory in the end.
     pub share: ScopedJoinHandle<'scope, Shows>,
 }
@@ -180,9 +180,6 @@ impl Engine {
     /// Keeps the most recent polls of a batch in memory, once it is committed.
     pub(super) fn remember(&self, done: Done<'_>) {
         self.flights.keep(done.flights);
-        let shows = done.share.join();
-        self.newest
-            .follows(shows.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         for poll in done.folded.polls.iter().take(REMEMBERED).rev() {
             let mut aircraft = done.before.of_poll(*poll);
             aircraft.extend(done.folded.aircraft(*poll));
@@ -193,6 +190,12 @@ impl Engine {
                 arrived: arrived.into_iter().flatten().max(),
             });
         }
+        // The batch is committed: what else was done for it must not end the process.
+        let shows = done.share.join().unwrap_or_else(|_| {
+            tracing::warn!("the newest poll is made again: making it has panicked");
+            Shows::Unknown
+        });
+        self.newest.follows(shows);
     }
 
     /// The numbers that were given out so far.

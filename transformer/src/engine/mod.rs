@@ -11,7 +11,7 @@
 //! - `overtaken`: rows that should have been counted before others that were.
 //! - `publishing`: what publishing needs.
 //! - `threads`: how many DuckDB uses.
-//! - `session`: one connection; a second one writes and audits some of a publication.
+//! - `session`: one connection; a second one has the newest poll, and writes and audits some of a publication.
 //!
 //! Everything here blocks; [`crate::transformer`] calls it from a blocking thread.
 
@@ -41,7 +41,7 @@ use service::lock::Lock;
 pub(crate) use session::{Session, Twin};
 pub use state::Totals;
 
-use crate::flights::keep::Keeper;
+use crate::flights::keep::{self, Keeper};
 use crate::models::Models;
 use crate::schema::quote;
 use crate::{Error, TransformerConfig, lock};
@@ -95,6 +95,7 @@ impl Engine {
         folder_of("logs", &config.logs)?;
         let lock = lock::take(&folder)?;
         let models = Models::load(config.models.as_deref())?;
+        keep::must_fit(models.get(keep::MART)?)?;
         let cell_degrees = cell_degrees(config)?;
         let retention = Retention::of(config.retention, config.daily_retention)?;
         let path = folder.join("contrail.duckdb");
@@ -211,7 +212,7 @@ impl Engine {
         ))
     }
 
-    /// The connection that everything but some of a publication runs on.
+    /// The connection that everything runs on but the newest poll and some of a publication.
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }

@@ -39,6 +39,11 @@ impl Newest {
         self.0.set(Shown::Unknown);
     }
 
+    /// Whether they show what is committed.
+    pub fn is_known(&self) -> bool {
+        self.0.get() != Shown::Unknown
+    }
+
     /// They show this poll since a batch, which is committed now.
     pub fn follows(&self, batch: Shows) {
         match batch {
@@ -66,7 +71,7 @@ pub(super) enum Shows {
 }
 
 /// Rows of the newest poll that a batch has brought.
-pub(super) struct Arrived {
+pub(super) struct NewestRows {
     poll: i64,
     rows: Vec<RecordBatch>,
     /// There are rows of the same poll from batches before.
@@ -78,14 +83,20 @@ pub(super) struct Arrived {
 impl Engine {
     /// Has the tables in memory show what the database has, if they do not.
     pub(crate) fn show_newest(&self) -> Result<(), Error> {
-        if self.newest.0.get() != Shown::Unknown {
+        if self.newest.is_known() {
             return Ok(());
         }
         let kept: Vec<Vec<u8>> =
             self.column("read the newest poll", "select rows from newest_rows")?;
         let mut rows = Vec::new();
         for bytes in kept {
-            rows.extend(from_bytes(bytes).map_err(broken)?);
+            match from_bytes(bytes) {
+                Ok(more) => rows.extend(more),
+                Err(error) => tracing::warn!(
+                    %error,
+                    "rows of the newest poll cannot be read; marts lack them until the next one"
+                ),
+            }
         }
         make(&self.twin.session(), &self.models, &rows, false)?;
         self.newest.0.set(Shown::Poll(self.newest_kept()?));
@@ -104,7 +115,7 @@ impl Engine {
         &self,
         poll: Option<i64>,
         rows: Vec<RecordBatch>,
-    ) -> Result<Option<Arrived>, Error> {
+    ) -> Result<Option<NewestRows>, Error> {
         let known = match self.newest.0.get() {
             Shown::Poll(known) => known,
             Shown::Unknown => self.newest_kept()?,
@@ -121,7 +132,7 @@ impl Engine {
         let inserted = self.connection().execute(&insert, params![bytes]);
         inserted.map_err(Error::duck("cannot keep the newest poll"))?;
         let leads_on = !is_more || self.newest.0.get() == Shown::Poll(known);
-        Ok(Some(Arrived {
+        Ok(Some(NewestRows {
             poll,
             rows,
             is_more,
@@ -130,7 +141,7 @@ impl Engine {
     }
 }
 
-impl Arrived {
+impl NewestRows {
     /// Has the tables in memory show the poll. What they have shown is lost, whatever happens.
     pub fn show(&self, session: &Session, models: &Models) -> Shows {
         if !self.leads_on {

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::fold::Folded;
 use crate::fold::again::Reading;
 use crate::fold::registry::Registry;
+use crate::models::Model;
 use crate::schema::{SourceSchema, timestamptz};
 
 /// The mart that is made of this.
@@ -50,12 +51,12 @@ pub(crate) struct Keeper {
 }
 
 /// Tracks that are ahead of what is committed.
-pub(crate) struct Ahead {
+pub(crate) struct Pending {
     tracker: Tracker,
     unsaved: u64,
 }
 
-impl Ahead {
+impl Pending {
     /// Joins the tracks of a batch to what is known.
     pub fn join(&mut self, tracks: Tracks) {
         self.tracker.absorb(tracks);
@@ -75,6 +76,21 @@ impl Ahead {
     }
 }
 
+/// Refuses a mart that the part of the flights that go on would not fit.
+pub(crate) fn must_fit(mart: &Model) -> Result<(), Error> {
+    let none = Registry::default().texts(|texts| rows::shown(Vec::new(), texts))?;
+    let fields = none.schema();
+    let ours = fields.fields().iter().map(|field| field.name());
+    if mart.parts.is_empty() || !mart.columns.iter().map(|(name, _)| name).eq(ours) {
+        return Err(mart.refused(
+            "select",
+            "flights has parts, and the columns that the program gives to the part of those that go on: \
+            make what has others a mart of another name",
+        ));
+    }
+    Ok(())
+}
+
 /// The flights that go on, when the mart is published.
 pub(crate) enum Open {
     /// They are what was written ahead.
@@ -92,7 +108,7 @@ impl Keeper {
     }
 
     /// What was ahead is committed.
-    pub fn keep(&self, ahead: Ahead) {
+    pub fn keep(&self, ahead: Pending) {
         self.unsaved.set(ahead.unsaved);
         self.tracker.replace(Some(ahead.tracker));
     }
@@ -101,7 +117,11 @@ impl Keeper {
 impl Engine {
     /// Stores the flights that end with a batch, whose tracks `ahead` has joined. Part of the batch's
     /// transaction, before its files are noted as counted.
-    pub(crate) fn count_flights(&self, mut ahead: Ahead, folded: &Folded) -> Result<Ahead, Error> {
+    pub(crate) fn count_flights(
+        &self,
+        mut ahead: Pending,
+        folded: &Folded,
+    ) -> Result<Pending, Error> {
         self.add_flights("flights_recent", ahead.tracker.take_closed())?;
         ahead.unsaved = ahead.unsaved.saturating_add(folded.rows);
         // A repeat does not count, which its file alone, read again, would not tell.
@@ -202,9 +222,9 @@ impl Engine {
 
     /// The tracks, out of memory or out of the database. Whoever takes them gives them back when
     /// the transaction is committed; otherwise they are read again.
-    pub(crate) fn take_tracks(&self, schema: &SourceSchema) -> Result<Ahead, Error> {
+    pub(crate) fn take_tracks(&self, schema: &SourceSchema) -> Result<Pending, Error> {
         if let Some(tracker) = self.flights.tracker.take() {
-            return Ok(Ahead {
+            return Ok(Pending {
                 tracker,
                 unsaved: self.flights.unsaved.get(),
             });
@@ -241,10 +261,10 @@ impl Engine {
             rows = unsaved,
             "read the tracks"
         );
-        Ok(Ahead { tracker, unsaved })
+        Ok(Pending { tracker, unsaved })
     }
 
-    fn save_tracks(&self, ahead: &mut Ahead) -> Result<(), Error> {
+    fn save_tracks(&self, ahead: &mut Pending) -> Result<(), Error> {
         let bytes = ahead.tracker.to_bytes();
         let batch = self.batch()?;
         let write = || -> duckdb::Result<()> {

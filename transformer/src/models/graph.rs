@@ -21,10 +21,10 @@ pub(super) fn connect(models: &mut [Model], seeds: &[&str]) -> Result<(), Error>
         .map(|model| read(&parser, model))
         .collect::<Result<_, _>>()?;
     let makers = makers(models, &effects)?;
-    let in_memory: BTreeSet<String> = models
+    let in_memory: BTreeMap<String, Kind> = models
         .iter()
         .filter(|model| model.in_memory)
-        .map(|model| model.name.clone())
+        .map(|model| (model.name.clone(), model.kind))
         .collect();
     let world = World {
         seeds,
@@ -123,7 +123,7 @@ enum Origin {
 struct World<'a> {
     seeds: &'a [&'a str],
     makers: &'a BTreeMap<String, String>,
-    in_memory: &'a BTreeSet<String>,
+    in_memory: &'a BTreeMap<String, Kind>,
     marts: &'a BTreeSet<String>,
 }
 
@@ -171,11 +171,14 @@ impl World<'_> {
             "settle" => !reader.settles_backlog,
             _ => false,
         };
-        match (reader.in_memory, self.in_memory.contains(maker)) {
-            (true, false) => Err(format!(
+        match (reader.in_memory, self.in_memory.get(maker)) {
+            (false, Some(Kind::Native)) => Err(format!(
+                "reads {table}, which only models in memory see: read what they make of it"
+            )),
+            (true, None) => Err(format!(
                 "reads {table}, which is not in memory as this model is: others are merged at the same time"
             )),
-            (false, true) if !later => Err(format!(
+            (false, Some(_)) if !later => Err(format!(
                 "reads {table}, which is made at the same time, in memory: \
                 read it in the @select, @parts or @settle of a mart"
             )),
@@ -475,6 +478,23 @@ mod tests {
 
     #[test]
     fn what_is_in_memory_is_read_when_it_is_there() {
+        let rows = (
+            Layer::Staging,
+            "new_newest",
+            "native",
+            "-- home: memory\n-- source: aviation.flight_states\n\
+            -- @state\ncreate temp table if not exists new_newest (a bigint);\n",
+        );
+        let error = refusal(&[
+            rows,
+            (
+                Layer::Marts,
+                "kpi",
+                "full",
+                "-- @select\nselect a from new_newest",
+            ),
+        ]);
+        assert!(error.contains("only models in memory see"), "{error}");
         let newest = (
             Layer::Intermediate,
             "newest",

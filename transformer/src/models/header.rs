@@ -248,9 +248,11 @@ fn check(model: &Model, header: &Header) -> Result<(), (usize, String)> {
     if model.in_memory {
         let of_kind = matches!(kind, Kind::Table | Kind::Native) && !model.mart;
         let others = [&model.merge, &model.forget, &model.settle, &model.parts];
-        if !of_kind || others.iter().any(|text| !text.trim().is_empty()) {
-            let reason = "in memory are only tables and native tables that are no marts, \
-                without @merge, @forget, @settle and @parts: they are made anew";
+        let has_others = others.iter().any(|text| !text.trim().is_empty());
+        let has_state = !model.state.trim().is_empty();
+        if !of_kind || has_others || has_state != (kind == Kind::Native) {
+            let reason = "in memory are only tables with a @select, and native tables with a @state, \
+                that are no marts and have no other sections: they are made anew";
             return Err((line("home"), reason.into()));
         }
     }
@@ -390,7 +392,7 @@ select a, b, from t
             (
                 "-- kind: full",
                 "-- kind: full\n-- home: memory",
-                "that are no marts",
+                "that are no marts and",
             ),
             (
                 "-- kind: full",

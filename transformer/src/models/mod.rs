@@ -10,6 +10,7 @@
 //! | `refresh` | what a refresh costs: `incremental`, `affected keys` or `full` |
 //! | `publish` | how often a large mart is written, such as `2% of the time, at least every 5m`; without it, with every refresh |
 //! | `backlog` | `settle`: each step of a backlog does `@settle` too, so that what waits stays small |
+//! | `home` | `memory`: a table that is made anew, in memory and beside the merges, and read when marts are published |
 //! | `daily` | tables of daily aggregates, such as `country_days by day`: a rebuild leaves them the days that the lake no longer has |
 //! | `columns` | indented lines `name: meaning and unit`, in the order of the select |
 //! | `audits` | indented lines such as `block range(dq_ok_rate, 0, 1)`; not null and unique on the grain need none |
@@ -24,7 +25,7 @@
 //! | `@forget` | removes the days from `getvariable('forget_from')` to `getvariable('forget_to')` from them |
 //! | `@settle` | work that is done once before the mart is published, not with every batch |
 //! | `@parts` | which parts changed after `getvariable('published_batch')`, and by which batch if it says so, for a mart in parts |
-//! | `@select` | what the model is: a temporary table or view of a batch, or a mart |
+//! | `@select` | what the model is: a temporary table or view of a batch, a table in memory, or a mart |
 //!
 //! What a model depends on stands nowhere: it is read from its SQL, by DuckDB's own parser.
 //! Adding a model is adding a file, here or in the folder `transformer.models`.

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::export::{self, Made, Whole};
 use super::open;
 use super::share::has_own_variables;
+use super::sweep;
 use crate::Error;
 use crate::engine::{Merging, Session};
 use crate::models::{Model, Models, Publish};
@@ -62,13 +63,22 @@ impl Ahead {
                 if merging.is_over() {
                     break;
                 }
-                let whole = export::whole(session, &self.folder, mart)?;
-                written.marts.insert(mart.name.clone(), whole);
+                match export::whole(session, &self.folder, mart) {
+                    Ok(whole) => drop(written.marts.insert(mart.name.clone(), whole)),
+                    Err(error) => {
+                        let reason = error.in_full();
+                        tracing::debug!(mart = mart.name, reason, "not written ahead");
+                        // Half a file may take the room that the publication needs.
+                        let _ = fs::remove_file(self.folder.join(export::file_name(mart)));
+                    }
+                }
             }
             Ok(())
         };
         if let Err(error) = write() {
             tracing::debug!(reason = error.in_full(), "not written ahead");
+            written = Written::default();
+            sweep::discard(&self.folder);
         }
         *self.written() = written;
     }
@@ -121,6 +131,8 @@ fn is_of_newest(mart: &Model, models: &Models) -> bool {
     mart.publish == Publish::Always
         && mart.parts.is_empty()
         && mart.settle.is_empty()
+        // Its own tables are those of before the batch.
+        && mart.tables.is_empty()
         && !has_own_variables(mart)
         && !mart.depends.is_empty()
         && mart.depends.iter().all(in_memory)

@@ -28,10 +28,9 @@ pub(super) struct At<'a> {
     pub budget: Option<Duration>,
 }
 
-/// The file of a mart that is not in parts.
+/// A mart that is not in parts, written.
 #[derive(Debug)]
 pub(super) struct Whole {
-    /// Its name.
     pub file: String,
     pub rows: u64,
     /// When it was written to the end, and how many seconds that took.
@@ -60,10 +59,15 @@ pub(super) struct Made {
     pub rows: u64,
 }
 
+/// The file of a mart that is not in parts.
+pub(super) fn file_name(mart: &Model) -> String {
+    format!("{}.parquet", mart.name)
+}
+
 /// Writes a mart that is not in parts.
 pub(super) fn whole(session: &Session, into: &Path, mart: &Model) -> Result<Whole, Error> {
     let began = Instant::now();
-    let file = format!("{}.parquet", mart.name);
+    let file = file_name(mart);
     let rows = session.copy(&mart.select, &into.join(&file), &mart.name)?;
     Ok(Whole {
         file,

@@ -443,10 +443,18 @@ impl Publisher {
         at: export::At<'_>,
     ) -> Result<MartEntry, Error> {
         let began = Instant::now();
-        let made = match job.mart.name == flights::MART {
-            true => open::settle(engine, &self.ahead, into, at)?,
-            false => None,
-        };
+        let mut made = None;
+        if job.mart.name == flights::MART {
+            made = open::settle(engine, &self.ahead, into, at)?;
+            // Those that ended are others than those that went on in the generation before.
+            if let (None, Some((folder, entry))) = (&made, &job.before) {
+                export::link(folder, into, entry)?;
+                return Ok(MartEntry {
+                    written: BTreeSet::new(),
+                    ..(*entry).clone()
+                });
+            }
+        }
         if !job.mart.settle.is_empty() {
             engine.settle(job.mart)?;
         }

@@ -20,7 +20,7 @@ const PART: &str = "open";
 const REPEATING: [&str; 3] = ["origin_country", "first_seen", "last_seen"];
 
 /// Settles the flights, and writes the part of those that go on, or takes the one that was written ahead.
-/// `None` where the part of the generation before is all there is.
+/// `None` where nobody knows which go on.
 pub(super) fn settle(
     engine: &Engine,
     ahead: &Ahead,

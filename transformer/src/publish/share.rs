@@ -20,7 +20,7 @@ const COMMON: [&str; 3] = ["part", "published_batch", "cell_degrees"];
 const UNKNOWN: Duration = Duration::from_millis(20);
 
 /// Those for the first connection, and those that both take from, the longest first, as far as that
-/// is known. `only_first` are marts of which something temporary is on the first connection.
+/// is known. `only_first` are marts that the first connection has something to do for before.
 pub(super) fn share<'a>(
     jobs: Vec<Job<'a>>,
     only_first: impl Fn(&Model) -> bool,

@@ -122,6 +122,54 @@ async fn a_file_in_a_folder_is_a_mart() {
     );
 }
 
+/// Written ahead it would have its own table as it was before the batch.
+#[tokio::test]
+async fn a_mart_of_the_newest_poll_with_a_table_of_its_own_has_both_of_the_same_batch() {
+    const WATCHED: &str = "\
+-- description: The newest poll beside all polls there were.
+-- grain: one row
+-- kind: incremental
+-- refresh: incremental
+-- columns:
+--   polls: polls that were counted
+--   aircraft: aircraft of the newest one
+
+-- @state
+create table if not exists watched (snapshot_time timestamptz not null);
+
+-- @merge
+insert into watched select getvariable('last_poll');
+
+-- @select
+with watched as (
+    select count(*) as polls from watched
+),
+states as (
+    select * from int_latest_states
+)
+select max(watched.polls) as polls, count(*) as aircraft
+from states, watched
+";
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("marts")).unwrap();
+    fs::write(folder.path().join("marts/watching.sql"), WATCHED).unwrap();
+    let mut bench = Bench::new().await;
+    bench.config.transformer.models = Some(folder.path().to_owned());
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    for poll in 1..4 {
+        let rows: Vec<_> = (0..poll)
+            .map(|n| row(&format!("aaaaa{n}"), poll * 60))
+            .collect();
+        bench.append(&rows).await;
+        transformer.catch_up().await.unwrap();
+        let number = Some(poll.to_string());
+        assert_eq!(
+            bench.query("select polls, aircraft from watching"),
+            [[number.clone(), number]]
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_case_that_does_not_hold_shows_the_difference() {
     let folder = tempfile::tempdir().unwrap();
@@ -144,6 +192,12 @@ async fn a_case_that_does_not_hold_shows_the_difference() {
 async fn what_cannot_be_a_model_is_refused_by_name() {
     let unknown = MODEL.replace("from polls", "from polss");
     let unread = MODEL.replace("group by day", "group day by");
+    let flights = include_str!("../../models/marts/flights.sql");
+    let flights = flights.replace(
+        "    flights.is_open,\n",
+        "    flights.is_open,\n    1 as more,\n",
+    );
+    let flights = flights.replace("-- audits:\n", "--   more: one more\n-- audits:\n");
     let undescribed = MODEL.replace("--   busiest: the most rows of one poll\n", "");
     let cases = [
         (
@@ -152,6 +206,11 @@ async fn what_cannot_be_a_model_is_refused_by_name() {
             "did you mean polls?",
         ),
         ("marts/poll_days.sql", unread.as_str(), "line 19"),
+        (
+            "marts/flights.sql",
+            flights.as_str(),
+            "a mart of another name",
+        ),
         ("marts/poll_days.txt", MODEL, "is not a file *.sql"),
         ("mart/poll_days.sql", MODEL, "is not one of the folders"),
     ];
