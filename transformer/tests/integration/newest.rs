@@ -115,3 +115,31 @@ async fn flights_that_go_on_have_the_columns_of_those_that_ended() {
     let texts = |texts: [&str; 2]| texts.map(|text| Some(text.to_owned()));
     assert_eq!(flights, [texts(["false", "3"]), texts(["true", "3"])]);
 }
+
+#[tokio::test]
+async fn flights_stay_as_they_were_where_nobody_knows_which_go_on() {
+    let bench = Bench::new().await;
+    let mut transformer = Transformer::open(&bench.config).await.unwrap();
+    bench.append(&rows_at(0..3, EVENING)).await;
+    bench.append(&rows_at(5..8, EVENING + 12 * 3600)).await;
+    transformer.catch_up().await.unwrap();
+    let flights = || bench.query("select icao24, first_seen, is_open from flights order by all");
+    let before = flights();
+    assert_eq!(before.len(), 6);
+
+    // A late row changes what its aircraft did, which the file of its other row would tell; and one
+    // of the flights that went on has ended.
+    let files = bench.data_files().await;
+    let first = files.iter().min().unwrap();
+    std::fs::remove_file(first.strip_prefix("file://").unwrap_or(first)).unwrap();
+    bench.append(&rows_at(0..1, EVENING + 60)).await;
+    bench.append(&rows_at(20..21, EVENING + 36 * 3600)).await;
+    while transformer.refresh().await.unwrap().is_some() {}
+    transformer.publish(true).await.unwrap();
+    assert_eq!(flights(), before);
+    bench
+        .append(&rows_at(20..21, EVENING + 36 * 3600 + 60))
+        .await;
+    let error = transformer.refresh().await.unwrap_err().to_string();
+    assert!(error.contains("does not exist"), "{error}");
+}
