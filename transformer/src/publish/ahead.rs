@@ -46,6 +46,7 @@ impl Ahead {
     /// What was written is of a batch that will not be published, or is already.
     pub(crate) fn clear(&self) {
         *self.written() = Written::default();
+        sweep::discard(&self.folder);
     }
 
     /// Writes the marts that only read what is in memory, and the flights that go on. Those that cannot

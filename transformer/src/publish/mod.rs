@@ -304,6 +304,7 @@ impl Publisher {
         let Some(current) = &self.current else {
             return;
         };
+        self.ahead.clear();
         let number = current.generation;
         let folder = self.folder.join(generation::folder_name(number));
         let subject = Subject {
