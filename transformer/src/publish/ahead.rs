@@ -165,11 +165,11 @@ mod tests {
     fn what_is_of_another_batch_is_not_taken() {
         let folder = tempfile::tempdir().unwrap();
         let ahead = Ahead::of(folder.path());
-        fs::create_dir(&ahead.folder).unwrap();
         let models = Models::embedded().unwrap();
         let mart = models.get("corridors").unwrap();
         let write = |batch| {
             let file = "corridors.parquet".to_owned();
+            fs::create_dir_all(&ahead.folder).unwrap();
             fs::write(ahead.folder.join(&file), "rows").unwrap();
             let whole = Whole {
                 file,
